@@ -1,0 +1,48 @@
+"""The package: what it needs at run time, and extras that only some need."""
+
+import pathlib
+import re
+
+import setuptools
+
+ROOT = pathlib.Path(__file__).parent
+VERSION = re.search(
+    r'__version__ = "(.+)"', (ROOT / "trainer" / "__init__.py").read_text()
+)
+
+setuptools.setup(
+    name="image-classification-trainer",
+    version=VERSION[1],
+    description=(
+        "Drop-in replacement of AI Platform Training's built-in image classification "
+        "algorithm"
+    ),
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    python_requires=">=3.11,<3.13",
+    packages=setuptools.find_packages(include=["trainer", "trainer.*"]),
+    install_requires=[
+        "absl-py>=2.3,<3",
+        # Only pre-releases exist.
+        "cloudml-hypertune==0.1.0.dev6",
+        "google-crc32c>=1.7,<2",
+        "keras==3.15.1",
+        "numpy>=2,<3",
+        "pillow>=12,<14",
+        "tensorflow==2.21.0",
+        "tqdm>=4.67,<5",
+    ],
+    extras_require={
+        "tensorboard": ["tensorboard==2.21.0"],
+        "dev": [
+            "import-linter>=2.16,<3",
+            "mypy>=2.4,<3",
+            "pytest>=9,<10",
+            "ruff>=0.17,<0.18",
+            # Its handwritten digits are the data of the smoke run.
+            "scikit-learn>=1.7,<2",
+            "tensorboard==2.21.0",
+            "types-tqdm>=4.67,<5",
+        ],
+    },
+)

@@ -1,0 +1,3 @@
+"""Image classification training: the documented flags in, a SavedModel out."""
+
+__version__ = "0.1.0"
