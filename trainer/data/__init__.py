@@ -1,0 +1,1 @@
+"""Bytes on disk -> batches of images and labels."""

@@ -1,0 +1,185 @@
+"""From a tree of class folders to rows, with or without split folders above them."""
+
+import hashlib
+import itertools
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from trainer import errors
+from trainer.data import rows
+
+# The one root of a tree without split folders.
+WHOLE = ""
+SPLITS = ("train", "validation", "test")
+SPLIT_OF_FOLDER = {
+    "train": "train",
+    "validation": "validation",
+    "val": "validation",
+    "test": "test",
+}
+# Formats that can't be read are listed too: such a file is then a bad row, with its
+# name, and not a file that is silently no image.
+IMAGE_SUFFIXES = frozenset(
+    f".{kind}"
+    for kind in (
+        *("jpg", "jpeg", "jpe", "jfif", "png", "gif", "bmp", "webp", "tif", "tiff"),
+        *("heic", "heif", "avif"),
+    )
+)
+# What macOS archives and Synology add beside the user's folders.
+SYSTEM_FOLDERS = frozenset(["__MACOSX", "@eaDir"])
+
+
+class Tree(NamedTuple):
+    """What an --images_dir holds.
+
+    `ignored` counts files that are no images, or are in no class folder, by suffix.
+    """
+
+    labels: list[str]
+    rows: list[rows.Row]
+    splits: Sequence[str]
+    ignored: Counter[str]
+
+
+def read_tree(
+    images_dir: str,
+    *,
+    labels: Sequence[str],
+    shares: Mapping[str, float],
+    bad_rows: rows.BadRows,
+) -> Tree:
+    """Lists the images of a tree of class folders.
+
+    Args:
+        images_dir: Folder with class folders, or with train/, validation/ (or val/) and
+            possibly test/ folders of class folders.
+        labels: Labels in class order; empty: the sorted names of the class folders.
+        shares: Split name to share, for a tree without split folders.
+        bad_rows: Takes the images of folders that are no label.
+
+    Raises:
+        ConfigError: If it is no folder, or its split folders are unclear.
+        DataError: If a split has a class that train lacks, there are fewer than 2
+            classes, or `bad_rows` stops at a row.
+    """
+    if not os.path.isdir(images_dir):
+        raise errors.ConfigError(
+            f"--images_dir={images_dir} is no folder, expected one that holds class "
+            "folders; check the path."
+        )
+    split_dirs = _find_split_dirs(images_dir)
+    roots = split_dirs or {WHOLE: images_dir}
+    classes = {split: _list_classes(root) for split, root in roots.items()}
+    if split_dirs:
+        _check_same_classes(classes, images_dir)
+    labels = list(labels) or sorted(set(classes.get("train", classes.get(WHOLE, []))))
+    rows.check_class_count(labels, f"--images_dir={images_dir}")
+    known = frozenset(labels)
+    ignored: Counter[str] = Counter()
+    images = []
+    for split, root in roots.items():
+        for row in _list_images(root, split, ignored):
+            if row.label not in known:
+                problem = rows.describe_unknown_label(row.label, labels)
+                bad_rows.add(f"{row.origin}: {problem} as name of its folder.")
+            else:
+                images.append(row if split_dirs else _assign_split(row, shares))
+    splits = list(split_dirs or shares)
+    return Tree(labels, images, splits, ignored)
+
+
+def _find_split_dirs(images_dir: str) -> dict[str, str]:
+    """Split name to folder; empty if the tree is not split."""
+    names = _list_folders(images_dir)
+    found = [name for name in names if name in SPLIT_OF_FOLDER]
+    splits = [SPLIT_OF_FOLDER[name] for name in found]
+    if len(splits) != len(set(splits)):
+        raise errors.ConfigError(
+            f"--images_dir={images_dir} has both validation/ and val/, expected one; "
+            "rename one of them."
+        )
+    if {"train", "validation"} <= set(splits):
+        others = [name for name in names if name not in found]
+        if others:
+            raise errors.ConfigError(
+                f"--images_dir={images_dir} has {', '.join(others)}/ beside train/ and "
+                "validation/, expected train/, validation/ and test/ only; move it."
+            )
+        return {
+            split: os.path.join(images_dir, found[splits.index(split)])
+            for split in SPLITS
+            if split in splits
+        }
+    if found and len(found) == len(names):
+        raise errors.ConfigError(
+            f"--images_dir={images_dir} has {', '.join(found)}/ only, expected train/ "
+            "and validation/ (or val/), or class folders; add the missing one."
+        )
+    return {}
+
+
+def _check_same_classes(classes: Mapping[str, Sequence[str]], images_dir: str) -> None:
+    for split, labels in classes.items():
+        unknown = sorted(set(labels) - set(classes["train"]))
+        if unknown:
+            raise errors.DataError(
+                f"--images_dir={images_dir}: {split}/ has class {', '.join(unknown)}, "
+                "expected only classes that train/ has; add it there or remove it."
+            )
+
+
+def _list_folders(path: str) -> list[str]:
+    return sorted(
+        name
+        for name in os.listdir(path)
+        if _is_visible(name) and os.path.isdir(os.path.join(path, name))
+    )
+
+
+def _list_classes(path: str) -> list[str]:
+    return [rows.clean_label(name) for name in _list_folders(path)]
+
+
+def _is_visible(name: str) -> bool:
+    return not name.startswith(".") and name not in SYSTEM_FOLDERS
+
+
+def _list_images(root: str, split: str, ignored: Counter[str]) -> Iterator[rows.Row]:
+    """Yields the images of all class folders in `root`, at any depth, in order."""
+    for folder, names, files in os.walk(root, onerror=_stop, followlinks=True):
+        names[:] = sorted(filter(_is_visible, names))
+        inside = os.path.relpath(folder, root)
+        for file in sorted(filter(_is_visible, files)):
+            suffix = os.path.splitext(file)[1].lower()
+            if inside == os.curdir or suffix not in IMAGE_SUFFIXES:
+                ignored[suffix or "without suffix"] += 1
+                continue
+            path = os.path.join(folder, file)
+            label = rows.clean_label(inside.split(os.sep)[0])
+            yield rows.Row(path, os.path.join(inside, file), split, label, path)
+
+
+def _stop(error: OSError) -> None:
+    raise errors.StorageError(
+        f"--images_dir: {error.filename} can't be listed ({error.strerror}); give this "
+        "user the right to read it."
+    ) from error
+
+
+def _assign_split(row: rows.Row, shares: Mapping[str, float]) -> rows.Row:
+    """Picks a split by content: copies of a picture land in the same one."""
+    try:
+        with open(row.path, "rb") as file:
+            digest = hashlib.file_digest(file, "sha256").digest()
+    except OSError:
+        # Any split will do: whoever loads the picture says what is wrong with it.
+        return row._replace(split="train")
+    position = int.from_bytes(digest[:8]) / 2**64
+    splits = list(shares)
+    bounds = itertools.accumulate(shares.values())
+    # The last bound may be a rounding error short of 1.
+    passed = sum(position >= bound for bound in bounds)
+    return row._replace(split=splits[min(passed, len(splits) - 1)])

@@ -1,0 +1,108 @@
+"""Makes any picture file a JPEG in RGB that shows what a person sees in a viewer.
+
+Runs in worker processes, so TensorFlow is not imported here.
+"""
+
+import io
+import struct
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF")
+# A phone's JPEG with more pictures behind the first; decoders read the first.
+JPEG_FORMATS = ("JPEG", "MPO")
+JPEG_QUALITY = 95
+# Pillow refuses beyond twice Image.MAX_IMAGE_PIXELS as a decompression bomb.
+MAX_PIXELS = 178_956_970
+ORIENTATION_TAG = 0x0112
+UPRIGHT = 1
+# What Pillow's decoders raise on broken files.
+DECODE_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    EOFError,
+    LookupError,
+    ArithmeticError,
+    MemoryError,
+    struct.error,
+)
+
+
+class Picture(NamedTuple):
+    """A JPEG in RGB; height and width are those of the bytes, EXIF not applied."""
+
+    encoded: bytes
+    height: int
+    width: int
+
+
+def load_picture(path: str) -> Picture | str:
+    """Reads a picture file and decodes it in full, so a truncated one is found.
+
+    A JPEG that is RGB and upright keeps its bytes. Everything else (PNG, GIF's first
+    frame, BMP, WebP, TIFF; grey, CMYK, palette, alpha, 16 bits, turned by EXIF) is
+    encoded anew.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The picture, or what is wrong with the file, to follow "found".
+    """
+    try:
+        with open(path, "rb") as file:
+            return _normalize(file.read())
+    except Image.DecompressionBombError:
+        return f"a picture of more than {MAX_PIXELS:,} pixels; scale it down"
+    except UnidentifiedImageError:
+        return "bytes of another kind; save it as JPEG or PNG"
+    except DECODE_ERRORS as error:
+        return f"one that can't be decoded ({error}); replace the file"
+
+
+def _normalize(data: bytes) -> Picture:
+    # Pillow warns of odd metadata, and of sizes that are still below the limit.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            image.load()
+            if _is_plain_jpeg(image):
+                return Picture(data, image.height, image.width)
+            return _encode(_convert_to_rgb(ImageOps.exif_transpose(image)))
+
+
+def _is_plain_jpeg(image: Image.Image) -> bool:
+    orientation = image.getexif().get(ORIENTATION_TAG, UPRIGHT)
+    turned = orientation in range(UPRIGHT + 1, 9)
+    return image.format in JPEG_FORMATS and image.mode == "RGB" and not turned
+
+
+def _convert_to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I;16"):
+        return _scale_to_8_bits(image).convert("RGB")
+    if image.mode in ("I", "F"):
+        raise ValueError("32 bits a pixel, of which black and white are unknown")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, image).convert("RGB")
+    return image.convert("RGB")
+
+
+def _scale_to_8_bits(image: Image.Image) -> Image.Image:
+    """Maps 0..65535 to 0..255; Pillow's own conversion cuts off at 255."""
+    values = np.asarray(image).astype(np.uint32)
+    return Image.fromarray(((values * 255 + 32767) // 65535).astype(np.uint8))
+
+
+def _encode(image: Image.Image) -> Picture:
+    buffer = io.BytesIO()
+    # A copy without the source's comment and profile.
+    plain = Image.frombytes(image.mode, image.size, image.tobytes())
+    plain.save(buffer, "JPEG", quality=JPEG_QUALITY, subsampling="4:4:4")
+    return Picture(buffer.getvalue(), image.height, image.width)
