@@ -1,0 +1,138 @@
+import pytest
+
+from trainer import config
+
+
+def build(**flags):
+    return config.TrainConfig(**{"num_classes": 5, "max_steps": 100, **flags})
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (
+            {"optimizer_arguments": "momentum"},
+            "--optimizer_arguments: expected name=value,name=value",
+        ),
+        (
+            {"optimizer_arguments": "beta1=0.9"},
+            "momentum takes momentum, use_nesterov, got 'beta1'.",
+        ),
+        (
+            {"optimizer_arguments": "use_nesterov=0.9"},
+            "use_nesterov must be True or False, got 0.9.",
+        ),
+        (
+            {"optimizer_arguments": "momentum=True"},
+            "momentum must be a number, got True.",
+        ),
+        (
+            {
+                "learning_rate_decay_type": "stepwise",
+                "stepwise_learning_rate_steps": "a",
+            },
+            "expected a comma list of ints, got 'a'.",
+        ),
+        (
+            {
+                "learning_rate_decay_type": "stepwise",
+                "stepwise_learning_rate_steps": "5",
+            },
+            "as many entries as --stepwise_learning_rate_steps, got 2 and 1.",
+        ),
+        (
+            {
+                "learning_rate_decay_type": "stepwise",
+                "stepwise_learning_rate_steps": "20,10",
+            },
+            "must rise and start at or after --warmup_steps=0, got 20,10.",
+        ),
+        (
+            {
+                "learning_rate_decay_type": "stepwise",
+                "stepwise_learning_rate_levels": "0.1,-1",
+            },
+            "--stepwise_learning_rate_levels must be 0 or more, got 0.1,-1.",
+        ),
+    ],
+)
+def test_values_that_do_not_fit_together_are_named(flags, message):
+    (problem,) = build(**flags).problems()
+    assert message in problem
+
+
+def test_the_defaults_have_no_problem():
+    assert not list(build().problems())
+    assert not list(build(learning_rate_decay_type="stepwise").problems())
+
+
+def test_a_job_that_is_all_warm_up_is_warned_of():
+    (warning,) = build(warmup_steps=100).warnings()
+    assert warning == (
+        "--warmup_steps=100 is not below --max_steps=100: the whole job is warm-up."
+    )
+    assert not list(build(warmup_steps=99).warnings())
+
+
+@pytest.mark.parametrize(
+    ("optimizer_type", "text", "expected"),
+    [
+        ("momentum", None, {"momentum": 0.9, "use_nesterov": False}),
+        (
+            "momentum",
+            "momentum=0.9,use_nesterov=False",
+            {"momentum": 0.9, "use_nesterov": False},
+        ),
+        ("momentum", " use_nesterov = true ", {"momentum": 0.9, "use_nesterov": True}),
+        (
+            "rmsprop",
+            "decay=0.8,epsilon=1e-3",
+            {"decay": 0.8, "momentum": 0.0, "epsilon": 1e-3},
+        ),
+    ],
+)
+def test_optimizer_arguments_take_the_optimizers_defaults(
+    optimizer_type, text, expected
+):
+    job = build(optimizer_type=optimizer_type, optimizer_arguments=text)
+    assert job.resolved_optimizer_arguments == expected
+
+
+@pytest.mark.parametrize(
+    ("flags", "num_examples", "expected"),
+    [
+        ({"max_steps": 2000, "train_batch_size": 32}, 320, 100),
+        ({"max_steps": 2000, "train_batch_size": 32}, 32000, 1000),
+        ({"max_steps": 10, "train_batch_size": 32}, 32000, 10),
+        ({"max_steps": 2000, "train_steps_per_eval": 7}, 32000, 7),
+    ],
+    ids=["twenty a job", "one an epoch", "short job", "as asked"],
+)
+def test_steps_between_evaluations(flags, num_examples, expected):
+    assert build(**flags).resolved_train_steps_per_eval(num_examples) == expected
+
+
+def test_derived_values_follow_the_flags_they_derive_from():
+    job = build(model_type="efficientnet-b3", train_batch_size=8)
+    assert job.resolved_image_size == 300
+    assert job.resolved_eval_batch_size == 8
+    assert job.resolved_decay_steps == 100
+    given = build(image_size=64, eval_batch_size=3, decay_steps=50)
+    assert given.resolved_image_size == 64
+    assert given.resolved_eval_batch_size == 3
+    assert given.resolved_decay_steps == 50
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({}, "Give --images_dir, or all of --train_csv"),
+        ({"train_csv": "a.csv"}, "Give --images_dir, or all of --train_csv"),
+        ({"images_dir": "a", "train_csv": "b"}, "exclude each other."),
+        ({"images_dir": "a", "split": "train:x"}, "--split: expected name:share"),
+        ({"images_dir": "a", "split": "train:0.5"}, "add up to 1, got 'train:0.5'."),
+    ],
+)
+def test_a_conversion_that_cannot_work_is_named(flags, message):
+    (problem,) = config.ConvertConfig(output_dir="out", **flags).problems()
+    assert message in problem

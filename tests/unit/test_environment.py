@@ -1,0 +1,86 @@
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from trainer import environment, errors
+
+VARIABLES = ("CLOUD_ML_TRIAL_ID", "TF_CONFIG", "CLUSTER_SPEC")
+
+
+def trial(number):
+    return json.dumps({"task": {"type": "master", "index": 0, "trial": number}})
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({}, None),
+        ({"TF_CONFIG": '{"task": {"type": "chief", "index": 0}}'}, None),
+        ({"TF_CONFIG": ""}, None),
+        ({"CLOUD_ML_TRIAL_ID": "3"}, "3"),
+        ({"TF_CONFIG": trial("4")}, "4"),
+        ({"CLUSTER_SPEC": trial("5")}, "5"),
+        ({"CLOUD_ML_TRIAL_ID": "3", "TF_CONFIG": trial("4")}, "3"),
+        ({"TF_CONFIG": trial("4"), "CLUSTER_SPEC": trial("5")}, "4"),
+    ],
+)
+def test_the_trial_id_comes_from_the_first_variable_that_has_one(
+    monkeypatch, variables, expected
+):
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert environment.trial_id() == expected
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", '{"task": 3}'])
+def test_a_broken_cluster_description_is_named(monkeypatch, text):
+    monkeypatch.setenv("TF_CONFIG", text)
+    with pytest.raises(errors.ConfigError, match="TF_CONFIG must be a JSON object"):
+        environment.trial_id()
+
+
+def test_the_job_id_is_the_services_or_the_default(monkeypatch):
+    monkeypatch.delenv("CLOUD_ML_JOB_ID", raising=False)
+    assert environment.job_id("flowers") == "flowers"
+    monkeypatch.setenv("CLOUD_ML_JOB_ID", "job_1")
+    assert environment.job_id("flowers") == "job_1"
+
+
+def run_noisy(body, **variables):
+    code = f"""
+import os, sys
+from trainer import environment
+environment.quiet_tensorflow()
+with environment.hidden_native_stderr():
+    os.write(2, b"noise ")
+    {body}
+os.write(2, b"after")
+"""
+    variables = {**os.environ, **variables}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=variables, capture_output=True, text=True
+    )
+    return done.stderr
+
+
+def test_what_libraries_write_at_import_is_held_back():
+    assert run_noisy("pass", TF_CPP_MIN_LOG_LEVEL="3") == "after"
+
+
+def test_it_is_shown_when_the_import_fails():
+    stderr = run_noisy("raise ImportError('broken')", TF_CPP_MIN_LOG_LEVEL="3")
+    assert stderr.startswith("noise ")
+    assert "broken" in stderr
+
+
+def test_who_asked_for_tensorflows_log_sees_it():
+    assert run_noisy("pass", TF_CPP_MIN_LOG_LEVEL="0") == "noise after"
+
+
+def test_cpu_flags_are_read_on_linux():
+    assert sys.platform != "linux" or environment.cpu_flags()

@@ -1,0 +1,410 @@
+"""Every knob of every word: meaning, default, range, and the checks across knobs.
+
+A field made with `knob` is the one place that knows a flag's default, range and help
+text; flags.py turns fields into flags. Nothing here imports TensorFlow.
+"""
+
+import dataclasses
+import math
+from collections.abc import Iterator
+from typing import Any
+
+# Native side in pixels. EfficientNet: Tan & Le 2019, arxiv.org/abs/1905.11946, and
+# the published checkpoints; ResNet: He et al. 2015, arxiv.org/abs/1512.03385.
+MODEL_IMAGE_SIZES = {
+    "resnet-18": 224,
+    "resnet-34": 224,
+    "resnet-50": 224,
+    "resnet-101": 224,
+    "resnet-152": 224,
+    "resnet-200": 224,
+    "efficientnet-b0": 224,
+    "efficientnet-b1": 240,
+    "efficientnet-b2": 260,
+    "efficientnet-b3": 300,
+    "efficientnet-b4": 380,
+    "efficientnet-b5": 456,
+    "efficientnet-b6": 528,
+    "efficientnet-b7": 600,
+}
+
+# Keyword arguments that tf.train.*Optimizer of TensorFlow 1 took, with its defaults.
+OPTIMIZER_ARGUMENTS: dict[str, dict[str, float | bool]] = {
+    "momentum": {"momentum": 0.9, "use_nesterov": False},
+    "adam": {"beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8},
+    "rmsprop": {"decay": 0.9, "momentum": 0.0, "epsilon": 1e-10},
+    "adadelta": {"rho": 0.95, "epsilon": 1e-8},
+    "adagrad": {"initial_accumulator_value": 0.1},
+}
+
+DEFAULT_EVALUATIONS = 20
+
+
+def knob(default: Any, meaning: str, **limits: Any) -> Any:
+    """Declares a field that becomes a flag.
+
+    Args:
+        default: Value when the flag is absent; `None` where the flag is required or
+            its default depends on other flags (the meaning then says on which).
+        meaning: Help text, one or two sentences.
+        **limits: `minimum`, `above`, `maximum`, `below`: bounds of a number;
+            `choices`: allowed strings; `required`: True if the flag must be given.
+
+    Returns:
+        A dataclass field.
+    """
+    return dataclasses.field(
+        default=default, metadata={"meaning": meaning, "limits": limits}
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+    """What one training job was asked to do; flag names are the contract's."""
+
+    training_data_path: str = knob(
+        "",
+        "TFRecord files to train on: a path or a glob with *, ? or [1-9].",
+        required=True,
+    )
+    validation_data_path: str = knob(
+        "",
+        "TFRecord files to evaluate on: a path or a glob with *, ? or [1-9].",
+        required=True,
+    )
+    job_dir: str = knob(
+        "",
+        "Root of all outputs: model/ (the most accurate SavedModel so far), "
+        "checkpoints/, events and metrics.json.",
+        required=True,
+    )
+    num_classes: int = knob(
+        None,
+        "Number of classes; labels in the data are 1 to num_classes.",
+        minimum=2,
+        required=True,
+    )
+    max_steps: int = knob(
+        None,
+        "Stop after this many steps, counted from the first run in this job-dir.",
+        minimum=1,
+        required=True,
+    )
+    train_batch_size: int = knob(
+        32, "Images a step. Lower it if the job runs out of memory.", minimum=1
+    )
+    num_eval_images: int = knob(
+        0, "Validation images that an evaluation uses; 0 means all.", minimum=0
+    )
+    eval_batch_size: int = knob(
+        None,
+        "Images a batch of evaluation; no effect on the result. "
+        "Default: train_batch_size.",
+        minimum=1,
+    )
+    train_steps_per_eval: int = knob(
+        None,
+        "Steps between evaluations. Default: about 20 evaluations a job, but not "
+        "more than one an epoch unless the whole job is shorter.",
+        minimum=1,
+    )
+    model_type: str = knob(
+        "efficientnet-b0",
+        "Network to train.",
+        choices=tuple(MODEL_IMAGE_SIZES),
+    )
+    image_size: int = knob(
+        None,
+        "Width and height in pixels that images are resized to. "
+        "Default: the model's native size.",
+        minimum=32,
+        maximum=2048,
+    )
+    pretrained_checkpoint_path: str = knob(
+        "",
+        "Checkpoint, or directory of checkpoints, to start from; variables that it "
+        "lacks or has in another shape start at random. Default: all at random.",
+    )
+    optimizer_type: str = knob(
+        "momentum", "Optimizer.", choices=tuple(OPTIMIZER_ARGUMENTS)
+    )
+    optimizer_arguments: str = knob(
+        None,
+        "Arguments of the optimizer as name=value,name=value. momentum: momentum, "
+        "use_nesterov; adam: beta1, beta2, epsilon; rmsprop: decay, momentum, "
+        "epsilon; adadelta: rho, epsilon; adagrad: initial_accumulator_value. "
+        "Default: momentum=0.9 for momentum, else the optimizer's own.",
+    )
+    learning_rate_decay_type: str = knob(
+        "cosine", "Learning rate after warm-up.", choices=("cosine", "stepwise")
+    )
+    initial_learning_rate: float = knob(
+        0.0001,
+        "Learning rate after warm-up; not scaled by the batch size. The default is "
+        "the service's and low: 0.001 a batch image (0.128 at 128) suits momentum.",
+        above=0.0,
+    )
+    warmup_learning_rate: float = knob(
+        0.0001, "Learning rate at step 0 of warm-up.", minimum=0.0
+    )
+    warmup_steps: int = knob(
+        0,
+        "Steps in which the rate goes in a line from warmup_learning_rate to "
+        "initial_learning_rate.",
+        minimum=0,
+    )
+    decay_steps: int = knob(
+        None,
+        "Step at which cosine decay reaches zero. Default: max_steps.",
+        minimum=1,
+    )
+    stepwise_learning_rate_steps: str = knob(
+        "10000,20000",
+        "Steps at which the rate changes; read when learning_rate_decay_type is "
+        "stepwise.",
+    )
+    stepwise_learning_rate_levels: str = knob(
+        "0.008,0.0008",
+        "Rate from each of stepwise_learning_rate_steps on; as many as those.",
+    )
+    label_smoothing: float = knob(
+        0.1,
+        "Share of the target spread evenly over all classes.",
+        minimum=0.0,
+        below=1.0,
+    )
+    weight_decay: float = knob(
+        0.0001,
+        "Loss = cross entropy + weight_decay x L2 of the weights, without those of "
+        "batch normalisation.",
+        minimum=0.0,
+    )
+    label_offset: str = knob(
+        "auto",
+        "Label of the first class: 1 as documented, or 0. auto: 1, unless the data "
+        "has labels 0 and none equal to num_classes.",
+        choices=("auto", "0", "1"),
+    )
+    precision: str = knob(
+        "auto",
+        "Type that layers compute in; weights stay float32. auto: what is fastest "
+        "on this device without loss of range.",
+        choices=("auto", "float32", "bfloat16", "float16"),
+    )
+    seed: int = knob(
+        0,
+        "Seed of initial weights, order and augmentation: the same seed and data "
+        "give the same weights on a CPU.",
+        minimum=0,
+        maximum=2**31 - 1,
+    )
+    checkpoint_secs: int = knob(
+        600,
+        "Seconds between checkpoints; each evaluation saves one as well.",
+        minimum=1,
+    )
+
+    @property
+    def resolved_image_size(self) -> int:
+        """Side of the model's input in pixels."""
+        return self.image_size or MODEL_IMAGE_SIZES[self.model_type]
+
+    @property
+    def resolved_eval_batch_size(self) -> int:
+        """Images a batch of evaluation."""
+        return self.eval_batch_size or self.train_batch_size
+
+    @property
+    def resolved_decay_steps(self) -> int:
+        """Step at which cosine decay reaches zero."""
+        return self.decay_steps or self.max_steps
+
+    @property
+    def resolved_optimizer_arguments(self) -> dict[str, float | bool]:
+        """The optimizer's keyword arguments, defaults filled in."""
+        given = parse_optimizer_arguments(self.optimizer_arguments or "")
+        return {**OPTIMIZER_ARGUMENTS[self.optimizer_type], **given}
+
+    @property
+    def stepwise_levels(self) -> tuple[tuple[int, float], ...]:
+        """(step, learning rate from that step on), in order of steps."""
+        steps = parse_numbers(self.stepwise_learning_rate_steps, int)
+        levels = parse_numbers(self.stepwise_learning_rate_levels, float)
+        return tuple(zip(steps, levels, strict=True))
+
+    def resolved_train_steps_per_eval(self, num_examples: int) -> int:
+        """Steps between evaluations for a training set of this many examples."""
+        if self.train_steps_per_eval:
+            return self.train_steps_per_eval
+        steps_per_epoch = math.ceil(num_examples / self.train_batch_size)
+        wanted = math.ceil(self.max_steps / DEFAULT_EVALUATIONS)
+        return min(self.max_steps, max(wanted, steps_per_epoch))
+
+    def problems(self) -> Iterator[str]:
+        """Yields a sentence for each combination of values that can't work."""
+        yield from self._problems_of_optimizer()
+        if self.learning_rate_decay_type == "stepwise":
+            yield from self._problems_of_stepwise()
+
+    def warnings(self) -> Iterator[str]:
+        """Yields a sentence for each combination that works, but hardly as meant."""
+        if self.warmup_steps >= self.max_steps:
+            yield (
+                f"--warmup_steps={self.warmup_steps} is not below "
+                f"--max_steps={self.max_steps}: the whole job is warm-up."
+            )
+
+    def _problems_of_optimizer(self) -> Iterator[str]:
+        known = OPTIMIZER_ARGUMENTS[self.optimizer_type]
+        try:
+            given = parse_optimizer_arguments(self.optimizer_arguments or "")
+        except ValueError as error:
+            yield f"--optimizer_arguments: {error}."
+            return
+        for name, value in given.items():
+            if name not in known:
+                yield (
+                    f"--optimizer_arguments: {self.optimizer_type} takes "
+                    f"{', '.join(known)}, got {name!r}."
+                )
+            elif isinstance(known[name], bool) != isinstance(value, bool):
+                kind = "True or False" if isinstance(known[name], bool) else "a number"
+                yield f"--optimizer_arguments: {name} must be {kind}, got {value}."
+
+    def _problems_of_stepwise(self) -> Iterator[str]:
+        try:
+            steps = parse_numbers(self.stepwise_learning_rate_steps, int)
+            levels = parse_numbers(self.stepwise_learning_rate_levels, float)
+        except ValueError as error:
+            yield f"--stepwise_learning_rate_steps and _levels: {error}."
+            return
+        if len(steps) != len(levels):
+            yield (
+                "--stepwise_learning_rate_levels must have as many entries as "
+                f"--stepwise_learning_rate_steps, got {len(levels)} and {len(steps)}."
+            )
+        if steps != sorted(set(steps)) or steps[0] < self.warmup_steps:
+            yield (
+                "--stepwise_learning_rate_steps must rise and start at or after "
+                f"--warmup_steps={self.warmup_steps}, got "
+                f"{self.stepwise_learning_rate_steps}."
+            )
+        if any(level < 0 for level in levels):
+            yield (
+                "--stepwise_learning_rate_levels must be 0 or more, got "
+                f"{self.stepwise_learning_rate_levels}."
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class ConvertConfig:
+    """What `convert` was asked to write."""
+
+    images_dir: str = knob(
+        "",
+        "Folder with one subfolder of images a class. If it has train/ and "
+        "validation/ (or val/), those are the splits; test/ is written as well.",
+    )
+    train_csv: str = knob(
+        "", "CSV with lines image-path,label of the training images; may be a glob."
+    )
+    validation_csv: str = knob(
+        "", "CSV with lines image-path,label of the validation images; may be a glob."
+    )
+    labels_file: str = knob(
+        "",
+        "Text file with one label a line; the first line is class 1. Required with "
+        "--train_csv; with --images_dir the default is the sorted folder names.",
+    )
+    output_dir: str = knob(
+        "",
+        "Folder for train-*.tfrecord, validation-*.tfrecord and labels.txt. Files "
+        "that this command did not write are never deleted.",
+        required=True,
+    )
+    split: str = knob(
+        "train:0.9,validation:0.1",
+        "Shares of --images_dir without split folders, by content hash: the same "
+        "picture always lands in the same split.",
+    )
+    shard_mb: int = knob(
+        128, "Size that shards are kept under, in megabytes.", minimum=1
+    )
+    skip_bad: bool = knob(
+        False,
+        "Leave out rows with an unknown label or an unreadable image, and list them "
+        "at the end, instead of stopping at the first.",
+    )
+    project_id: str = knob(
+        "", "Accepted as the original script's flag; only a cloud runner needs it."
+    )
+
+    def problems(self) -> Iterator[str]:
+        """Yields a sentence for each combination of values that can't work."""
+        csv = [self.train_csv, self.validation_csv, self.labels_file]
+        if self.images_dir and (self.train_csv or self.validation_csv):
+            yield "--images_dir and --train_csv/--validation_csv exclude each other."
+        elif not self.images_dir and not all(csv):
+            yield (
+                "Give --images_dir, or all of --train_csv, --validation_csv and "
+                "--labels_file."
+            )
+        try:
+            parse_split(self.split)
+        except ValueError as error:
+            yield f"--split: {error}."
+
+
+def parse_optimizer_arguments(text: str) -> dict[str, float | bool]:
+    """Parses "momentum=0.9,use_nesterov=False".
+
+    Raises:
+        ValueError: If a part is not name=number, name=True or name=False.
+    """
+    arguments: dict[str, float | bool] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, _, value = (piece.strip() for piece in part.partition("="))
+        if value.lower() in ("true", "false"):
+            arguments[name] = value.lower() == "true"
+            continue
+        try:
+            arguments[name] = float(value)
+        except ValueError:
+            raise ValueError(
+                f"expected name=value,name=value with numbers, True or False, "
+                f"got {part!r}"
+            ) from None
+    return arguments
+
+
+def parse_numbers(text: str, kind: type) -> list[Any]:
+    """Parses a comma list of numbers.
+
+    Raises:
+        ValueError: If an entry is no number of that kind, or there is none.
+    """
+    try:
+        numbers = [kind(part) for part in text.split(",")]
+    except ValueError:
+        raise ValueError(
+            f"expected a comma list of {kind.__name__}s, got {text!r}"
+        ) from None
+    return numbers
+
+
+def parse_split(text: str) -> dict[str, float]:
+    """Parses "train:0.9,validation:0.1" into shares that add up to 1.
+
+    Raises:
+        ValueError: If a part is not name:share or the shares do not add up to 1.
+    """
+    shares: dict[str, float] = {}
+    for part in text.split(","):
+        name, _, share = part.partition(":")
+        try:
+            shares[name.strip()] = float(share)
+        except ValueError:
+            raise ValueError(f"expected name:share, got {part!r}") from None
+    if abs(sum(shares.values()) - 1) > 1e-6 or min(shares.values()) <= 0:
+        raise ValueError(f"shares must be positive and add up to 1, got {text!r}")
+    return shares

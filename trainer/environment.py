@@ -1,0 +1,97 @@
+"""Every look at the process's surroundings: variables, terminal, processor."""
+
+import contextlib
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+
+from trainer import errors
+
+CLUSTER_VARIABLES = ("TF_CONFIG", "CLUSTER_SPEC")
+_QUIET_LEVEL = "3"
+_STDERR = 2
+
+
+def quiet_tensorflow() -> None:
+    """Hides TensorFlow's start-up chatter unless the user asked for it.
+
+    Must run before TensorFlow is imported. What the user set stays.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", _QUIET_LEVEL)
+
+
+@contextlib.contextmanager
+def hidden_native_stderr() -> Iterator[None]:
+    """Holds back what libraries write to file descriptor 2; shows it on an error.
+
+    TensorFlow's libraries write some lines at import that no log level reaches.
+    """
+    if os.environ.get("TF_CPP_MIN_LOG_LEVEL") != _QUIET_LEVEL:
+        yield
+        return
+    sys.stderr.flush()
+    visible = os.dup(_STDERR)
+    with tempfile.TemporaryFile() as hidden:
+        os.dup2(hidden.fileno(), _STDERR)
+        try:
+            yield
+        except BaseException:
+            hidden.seek(0)
+            os.write(visible, hidden.read())
+            raise
+        finally:
+            sys.stderr.flush()
+            os.dup2(visible, _STDERR)
+            os.close(visible)
+
+
+def is_terminal() -> bool:
+    """True if a person watches: progress is then a bar, else lines."""
+    return sys.stderr.isatty()
+
+
+def cpu_flags() -> frozenset[str]:
+    """The processor's instruction sets in Linux' words; empty where unknown."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as lines:
+            for line in lines:
+                if line.startswith("flags"):
+                    return frozenset(line.partition(":")[2].split())
+    except OSError:
+        pass
+    return frozenset()
+
+
+def job_id(default: str) -> str:
+    """The job's name as the service gave it, else `default`."""
+    return os.environ.get("CLOUD_ML_JOB_ID", default)
+
+
+def trial_id() -> str | None:
+    """The id of the tuning trial that this process is, or None outside of tuning.
+
+    Raises:
+        ConfigError: If TF_CONFIG or CLUSTER_SPEC is set and is no JSON object.
+
+    Source: docs/contract.md, "Trials": CLOUD_ML_TRIAL_ID, TF_CONFIG.task.trial,
+    CLUSTER_SPEC.task.trial, in this order.
+    """
+    trial = os.environ.get("CLOUD_ML_TRIAL_ID")
+    for variable in CLUSTER_VARIABLES:
+        trial = trial or _trial_of_cluster(variable)
+    return trial or None
+
+
+def _trial_of_cluster(variable: str) -> str:
+    """The trial id in a cluster description; empty if it has none."""
+    text = os.environ.get(variable) or "{}"
+    try:
+        trial = json.loads(text).get("task", {}).get("trial", "")
+    except (ValueError, AttributeError) as error:
+        raise errors.ConfigError(
+            f"The environment variable {variable} must be a JSON object, got "
+            f"{text[:80]!r}; unset it to train on this machine alone."
+        ) from error
+    return str(trial)

@@ -1,0 +1,129 @@
+"""The entrypoint: argv -> word -> exit code, and the one broad except.
+
+Exit codes: 0 done, 1 the owner of the job can mend it, 2 a bug of ours, 143 ended by
+SIGTERM after a checkpoint. TensorFlow is imported by the word that needs it, after
+its flags were checked.
+"""
+
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from trainer import __version__, config, environment, errors, flags
+
+EXIT_OK = 0
+EXIT_JOB_ERROR = 1
+EXIT_BUG = 2
+
+
+class Word(NamedTuple):
+    """A thing that the image can do: `task.py WORD --flags`."""
+
+    summary: str
+    example: str
+    config_class: type[Any]
+    run: Callable[[Any], int | None]
+
+
+def _train(job: config.TrainConfig) -> int:
+    with environment.hidden_native_stderr():
+        from trainer.training import experiment
+
+    return experiment.run(job)
+
+
+def _convert(job: config.ConvertConfig) -> None:
+    from trainer.data import convert
+
+    convert.run(job)
+
+
+WORDS = {
+    "train": Word(
+        "Train a model and keep the most accurate SavedModel in job-dir/model.",
+        "--training_data_path='data/train-*' "
+        "--validation_data_path='data/validation-*' --job-dir=jobs/flowers "
+        "--num_classes=5 --max_steps=3000 --initial_learning_rate=0.032",
+        config.TrainConfig,
+        _train,
+    ),
+    "convert": Word(
+        "Turn folders or CSV lists of images into TFRecord files.",
+        "--images_dir=photos --output_dir=data",
+        config.ConvertConfig,
+        _convert,
+    ),
+}
+DEFAULT_WORD = "train"
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs one word.
+
+    Args:
+        argv: Arguments without the program's name. The first one may be a word of
+            `WORDS`; without one the word is `train`, as in the original image.
+
+    Returns:
+        The exit code.
+    """
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S"
+    )
+    try:
+        return _run(list(argv))
+    except errors.JobError as error:
+        for line in str(error).splitlines():
+            logging.error("%s: %s", type(error).__name__, line)
+        return EXIT_JOB_ERROR
+    except KeyboardInterrupt:
+        logging.error("Interrupted; run the same command again to resume.")
+        return EXIT_JOB_ERROR
+    except Exception:
+        logging.exception(
+            "Internal error; this is a bug in the trainer, not in the job."
+        )
+        return EXIT_BUG
+
+
+def _run(argv: list[str]) -> int:
+    name = DEFAULT_WORD
+    if argv and not argv[0].startswith("-"):
+        name = argv.pop(0)
+    if name not in WORDS:
+        raise errors.ConfigError(
+            f"Unknown word {name!r}; expected one of {', '.join(WORDS)}, or flags "
+            "alone to train."
+        )
+    if any(argument in flags.HELP_FLAGS for argument in argv):
+        sys.stdout.write(_format_help(name))
+        return EXIT_OK
+    if "--version" in argv:
+        sys.stdout.write(f"{__version__}\n")
+        return EXIT_OK
+    word = WORDS[name]
+    job = flags.parse(argv, word.config_class)
+    environment.quiet_tensorflow()
+    return word.run(job) or EXIT_OK
+
+
+def _format_help(name: str) -> str:
+    words = "\n".join(f"  {word:10} {WORDS[word].summary}" for word in WORDS)
+    return (
+        f"Usage: python -m trainer.task [WORD] --flag=value ...\n\n"
+        f"Words (without one: {DEFAULT_WORD}); each has its own --help:\n{words}\n\n"
+        f"{name}: {WORDS[name].summary}\n\n"
+        f"Example:\n{_format_command(name)}\n\nFlags:\n"
+        f"{flags.format_help(WORDS[name].config_class)}\n"
+    )
+
+
+def _format_command(name: str) -> str:
+    """The example as lines that can be pasted."""
+    flags_of_example = WORDS[name].example.split()
+    return " \\\n    ".join([f"  python -m trainer.task {name}", *flags_of_example])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
