@@ -1,0 +1,72 @@
+import pytest
+import tensorflow as tf
+
+from tests import pictures
+from trainer import errors
+from trainer.data import examples
+
+
+def serialize(**features):
+    named = {name.replace("_", "/"): value for name, value in features.items()}
+    message = tf.train.Example(features=tf.train.Features(feature=named))
+    return message.SerializeToString()
+
+
+def integers(*values):
+    return tf.train.Feature(int64_list=tf.train.Int64List(value=values))
+
+
+def strings(*values):
+    return tf.train.Feature(bytes_list=tf.train.BytesList(value=values))
+
+
+def test_the_label_is_taken_as_it_is():
+    assert examples.parse_label(pictures.example(b"jpeg", 7), "here") == 7
+
+
+@pytest.mark.parametrize(
+    ("serialized", "message"),
+    [
+        (b"\xff\xff", "shard, record 3 is no tf.train.Example; write"),
+        (b"", "lacks image/encoded, expected the bytes of one picture, found no fe"),
+        (
+            serialize(image_class_label=integers(1)),
+            "lacks image/encoded, .* found image/class/label",
+        ),
+        (
+            serialize(image_encoded=strings(b""), image_class_label=integers(1)),
+            "lacks image/encoded",
+        ),
+        (
+            serialize(image_encoded=strings(b"jpeg")),
+            "lacks image/class/label, expected one integer, found image/encoded",
+        ),
+        (
+            serialize(image_encoded=strings(b"j"), image_class_label=strings(b"1")),
+            "lacks image/class/label, expected one integer",
+        ),
+        (
+            serialize(image_encoded=strings(b"j"), image_class_label=integers(1, 2)),
+            "lacks image/class/label, expected one integer",
+        ),
+    ],
+    ids=[
+        "no example",
+        "empty example",
+        "no picture",
+        "empty picture",
+        "no label",
+        "label is text",
+        "two labels",
+    ],
+)
+def test_a_missing_feature_is_named(serialized, message):
+    with pytest.raises(errors.DataError, match=message):
+        examples.parse_label(serialized, "shard, record 3")
+
+
+def test_a_batch_has_pictures_and_labels():
+    batch = [pictures.example(b"a", 1), pictures.example(b"b", 5)]
+    encoded, labels = examples.parse_batch(tf.constant(batch))
+    assert encoded.numpy().tolist() == [b"a", b"b"]
+    assert labels.numpy().tolist() == [1, 5]

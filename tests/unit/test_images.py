@@ -1,0 +1,105 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests import pictures
+from trainer.data import images
+
+
+def reference_crop(pixels, image_size):
+    """The upstream's evaluation crop, from its description."""
+    height, width = pixels.shape[:2]
+    side = int(
+        np.float32(image_size / (image_size + 32)) * np.float32(min(pixels.shape[:2]))
+    )
+    top, left = (height - side + 1) // 2, (width - side + 1) // 2
+    crop = pixels[top : top + side, left : left + side]
+    return tf.compat.v1.image.resize_bicubic(
+        crop[np.newaxis].astype(np.float32), [image_size, image_size]
+    )[0].numpy()
+
+
+def map_one(function, *arguments):
+    dataset = tf.data.Dataset.from_tensors(arguments).map(function)
+    return next(iter(dataset)).numpy()
+
+
+@pytest.mark.parametrize("shape", [(24, 32), (97, 33), (8, 8), (224, 300)])
+@pytest.mark.parametrize("image_size", [16, 64])
+def test_the_evaluation_crop_is_the_upstreams(shape, image_size):
+    # Partly decoded, a JPEG of subsampled colour differs at the borders of the crop.
+    encoded = tf.io.encode_jpeg(pictures.draw(*shape), chroma_downsampling=False)
+    pixels = tf.io.decode_jpeg(encoded).numpy()
+    found = images.decode_for_evaluation(encoded, image_size=image_size).numpy()
+    np.testing.assert_allclose(found, reference_crop(pixels, image_size), atol=1e-3)
+
+
+def test_a_png_gives_the_same_crop_as_its_pixels():
+    pixels = pictures.draw(40, 50)
+    encoded = pictures.encode(pixels, "png")
+    found = images.decode_for_evaluation(encoded, image_size=32).numpy()
+    np.testing.assert_allclose(found, reference_crop(pixels, 32), atol=1e-3)
+
+
+@pytest.mark.parametrize("file_format", ["jpeg", "png"])
+def test_a_graph_of_tf_data_decodes_as_eager_code_does(file_format):
+    encoded = pictures.encode(pictures.draw(40, 50), file_format)
+    seed = tf.constant([3, 4], tf.int64)
+    eager = images.decode_for_evaluation(encoded, image_size=32)
+    mapped = map_one(
+        lambda one: images.decode_for_evaluation(one, image_size=32), encoded
+    )
+    np.testing.assert_array_equal(eager, mapped)
+    eager = images.decode_for_training(encoded, seed, image_size=32)
+    mapped = map_one(
+        lambda one, seed: images.decode_for_training(one, seed, image_size=32),
+        encoded,
+        seed,
+    )
+    np.testing.assert_array_equal(eager, mapped)
+
+
+@pytest.mark.parametrize("file_format", ["jpeg", "png"])
+def test_training_crops_follow_from_the_seed(file_format):
+    encoded = pictures.encode(pictures.draw(60, 60), file_format)
+
+    def decode(number):
+        seed = tf.constant([0, number], tf.int64)
+        return images.decode_for_training(encoded, seed, image_size=32).numpy()
+
+    np.testing.assert_array_equal(decode(1), decode(1))
+    different = [decode(number) for number in range(4)]
+    assert len({picture.tobytes() for picture in different}) == 4
+
+
+def test_half_of_the_training_pictures_are_mirrored():
+    # Dark on the left, bright on the right, whatever part is cropped.
+    ramp = np.broadcast_to(np.linspace(0, 255, 64)[:, np.newaxis], [64, 64, 3])
+    encoded = pictures.encode(ramp.astype(np.uint8), "png")
+    is_mirrored = []
+    for number in range(100):
+        seed = tf.constant([0, number], tf.int64)
+        found = images.decode_for_training(encoded, seed, image_size=32).numpy()
+        is_mirrored.append(found[:, 0].mean() > found[:, -1].mean())
+    assert 30 < sum(is_mirrored) < 70
+
+
+def test_a_picture_of_one_pixel_fills_the_crop():
+    encoded = pictures.encode(np.full([1, 1, 3], 200, np.uint8), "png")
+    found = images.decode_for_evaluation(encoded, image_size=32).numpy()
+    np.testing.assert_allclose(found, 200)
+    seed = tf.constant([0, 0], tf.int64)
+    found = images.decode_for_training(encoded, seed, image_size=32).numpy()
+    np.testing.assert_allclose(found, 200)
+
+
+def test_bytes_that_are_no_picture_raise():
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        images.decode_for_evaluation(b"no picture", image_size=32)
+
+
+def test_normalised_channels_have_imagenets_mean_at_zero():
+    mean = tf.constant([[0.485 * 255, 0.456 * 255, 0.406 * 255]])
+    np.testing.assert_allclose(images.normalize(mean), 0, atol=1e-6)
+    above = mean + tf.constant([[0.229 * 255, 0.224 * 255, 0.225 * 255]])
+    np.testing.assert_allclose(images.normalize(above), 1, rtol=1e-5)
