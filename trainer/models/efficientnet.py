@@ -1,0 +1,166 @@
+"""EfficientNet: Tan & Le 2019, arxiv.org/abs/1905.11946.
+
+Constants are those of tensorflow/tpu models/official/efficientnet; layers have the
+names of keras.applications.
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import keras
+
+from trainer.models.layers import LayerBuilder
+
+
+class _Scaling(NamedTuple):
+    """How a member of the family differs from b0."""
+
+    width: float
+    depth: float
+    dropout: float
+
+
+class _Stage(NamedTuple):
+    """A run of equal blocks; the first one has the stride."""
+
+    num_blocks: int
+    kernel_size: int
+    strides: int
+    expansion: int
+    filters: int
+
+
+SCALINGS = {
+    "efficientnet-b0": _Scaling(1.0, 1.0, 0.2),
+    "efficientnet-b1": _Scaling(1.0, 1.1, 0.2),
+    "efficientnet-b2": _Scaling(1.1, 1.2, 0.3),
+    "efficientnet-b3": _Scaling(1.2, 1.4, 0.3),
+    "efficientnet-b4": _Scaling(1.4, 1.8, 0.4),
+    "efficientnet-b5": _Scaling(1.6, 2.2, 0.4),
+    "efficientnet-b6": _Scaling(1.8, 2.6, 0.5),
+    "efficientnet-b7": _Scaling(2.0, 3.1, 0.5),
+}
+STAGES = (
+    _Stage(1, 3, 1, 1, 16),
+    _Stage(2, 3, 2, 6, 24),
+    _Stage(2, 5, 2, 6, 40),
+    _Stage(3, 3, 2, 6, 80),
+    _Stage(3, 5, 1, 6, 112),
+    _Stage(4, 5, 2, 6, 192),
+    _Stage(1, 3, 1, 6, 320),
+)
+STEM_FILTERS = 32
+TOP_FILTERS = 1280
+SQUEEZE_RATIO = 0.25
+# Share of the images that skip the last block; linear from 0 at the first.
+DROP_RATE_OF_LAST_BLOCK = 0.2
+
+
+def build_efficientnet(
+    model_type: str, *, num_classes: int, image_size: int, precision: str, seed: int
+) -> keras.Model:
+    """Builds a network; see factory.build_model for the arguments."""
+    build = LayerBuilder(
+        precision=precision,
+        seed=seed,
+        batch_norm_momentum=0.99,
+        batch_norm_epsilon=1e-3,
+        kernel_scale=2.0,
+        kernel_mode="fan_out",
+        kernel_distribution="untruncated_normal",
+    )
+    scaling = SCALINGS[model_type]
+    images = keras.Input([image_size, image_size, 3], dtype="float32", name="images")
+    stem_filters = _scale_filters(STEM_FILTERS, scaling.width)
+    outputs = build.conv(images, stem_filters, 3, strides=2, name="stem_conv")
+    outputs = _bn_swish(build, outputs, name="stem")
+    outputs = _build_stages(build, outputs, scaling)
+    top_filters = _scale_filters(TOP_FILTERS, scaling.width)
+    outputs = build.conv(outputs, top_filters, 1, name="top_conv")
+    outputs = _bn_swish(build, outputs, name="top")
+    pool = keras.layers.GlobalAveragePooling2D(dtype="float32", name="avg_pool")
+    features = build.dropout(pool(outputs), scaling.dropout, name="top_dropout")
+    # Uniform in +-1 / sqrt(num_classes).
+    initializer = build.seeded(
+        keras.initializers.VarianceScaling,
+        "predictions",
+        scale=1 / 3,
+        mode="fan_out",
+        distribution="uniform",
+    )
+    logits = build.classifier(features, num_classes, initializer)
+    return keras.Model(images, logits, name=model_type)
+
+
+def _build_stages(build: LayerBuilder, outputs: Any, scaling: _Scaling) -> Any:
+    num_blocks = [math.ceil(scaling.depth * stage.num_blocks) for stage in STAGES]
+    position = 0
+    for number, stage in enumerate(STAGES):
+        for block in range(num_blocks[number]):
+            outputs = _build_block(
+                build,
+                outputs,
+                stage._replace(
+                    filters=_scale_filters(stage.filters, scaling.width),
+                    strides=1 if block else stage.strides,
+                ),
+                drop_rate=DROP_RATE_OF_LAST_BLOCK * position / sum(num_blocks),
+                name=f"block{number + 1}{chr(ord('a') + block)}",
+            )
+            position += 1
+    return outputs
+
+
+def _build_block(
+    build: LayerBuilder, inputs: Any, stage: _Stage, *, drop_rate: float, name: str
+) -> Any:
+    """Inverted bottleneck with squeeze and excitation, around a shortcut."""
+    outputs = inputs
+    if stage.expansion != 1:
+        wide = stage.expansion * inputs.shape[-1]
+        outputs = build.conv(outputs, wide, 1, name=f"{name}_expand_conv")
+        outputs = _bn_swish(build, outputs, name=f"{name}_expand")
+    outputs = build.depthwise_conv(
+        outputs, stage.kernel_size, strides=stage.strides, name=f"{name}_dwconv"
+    )
+    outputs = _bn_swish(build, outputs, name=name)
+    outputs = _squeeze_and_excite(build, outputs, inputs.shape[-1], name=f"{name}_se")
+    outputs = build.conv(outputs, stage.filters, 1, name=f"{name}_project_conv")
+    outputs = build.batch_norm(outputs, name=f"{name}_project_bn")
+    if stage.strides != 1 or inputs.shape[-1] != stage.filters:
+        return outputs
+    if drop_rate:
+        outputs = build.stochastic_depth(outputs, drop_rate, name=f"{name}_drop")
+    return build.add([outputs, inputs], name=f"{name}_add")
+
+
+def _squeeze_and_excite(
+    build: LayerBuilder, inputs: Any, num_block_inputs: int, *, name: str
+) -> Any:
+    """Scales each channel by a gate that sees the mean of all.
+
+    Source: Hu et al. 2017, arxiv.org/abs/1709.01507; the ratio is of the block's input.
+    """
+    filters = max(1, int(num_block_inputs * SQUEEZE_RATIO))
+    gate = keras.layers.GlobalAveragePooling2D(
+        keepdims=True, dtype=inputs.dtype, name=f"{name}_squeeze"
+    )(inputs)
+    gate = build.conv(gate, filters, 1, use_bias=True, name=f"{name}_reduce")
+    gate = build.activation(gate, "silu", name=f"{name}_reduce_activation")
+    gate = build.conv(gate, inputs.shape[-1], 1, use_bias=True, name=f"{name}_expand")
+    gate = build.activation(gate, "sigmoid", name=f"{name}_expand_activation")
+    return keras.layers.Multiply(dtype=inputs.dtype, name=f"{name}_excite")(
+        [inputs, gate]
+    )
+
+
+def _bn_swish(build: LayerBuilder, inputs: Any, *, name: str) -> Any:
+    outputs = build.batch_norm(inputs, name=f"{name}_bn")
+    return build.activation(outputs, "silu", name=f"{name}_activation")
+
+
+def _scale_filters(filters: int, width: float) -> int:
+    """Multiplies by the width and rounds to a multiple of 8, never below 90 %."""
+    scaled = filters * width
+    rounded = max(8, int(scaled + 4) // 8 * 8)
+    return rounded + 8 if rounded < 0.9 * scaled else rounded

@@ -1,0 +1,60 @@
+"""model_type -> keras.Model, and the precision that suits it on a device."""
+
+import keras
+
+from trainer.models import efficientnet, resnet
+
+BFLOAT16_CPU_FLAGS = frozenset({"avx512_bf16", "amx_bf16"})
+
+
+def build_model(
+    model_type: str, *, num_classes: int, image_size: int, precision: str, seed: int
+) -> keras.Model:
+    """Builds a network with random weights.
+
+    The same arguments give the same weights and the same names of variables, whatever
+    else was built in this process; names do not depend on the precision.
+
+    Args:
+        model_type: A key of config.MODEL_IMAGE_SIZES.
+        num_classes: Number of logits.
+        image_size: Side of the images in pixels.
+        precision: "float32", "bfloat16" or "float16": what layers compute in; weights
+            and logits are float32.
+        seed: 0 or more.
+
+    Returns:
+        Maps float32 [batch, image_size, image_size, 3], normalised, to logits float32
+        [batch, num_classes].
+    """
+    family = (
+        resnet.build_resnet
+        if model_type in resnet.NUM_BLOCKS
+        else efficientnet.build_efficientnet
+    )
+    return family(
+        model_type,
+        num_classes=num_classes,
+        image_size=image_size,
+        precision=precision,
+        seed=seed,
+    )
+
+
+def auto_precision(model_type: str, *, gpu: bool, cpu_flags: frozenset[str]) -> str:
+    """The fastest precision without loss of range.
+
+    On a CPU bfloat16 pays where there are instructions for it, and not for depthwise
+    convolutions (docs/adr/0002-precision.md). On a GPU float16 with a loss scale runs
+    on every tensor core since Volta; bfloat16 needs Ampere.
+
+    Args:
+        model_type: A key of config.MODEL_IMAGE_SIZES.
+        gpu: Whether a GPU computes.
+        cpu_flags: The processor's instruction sets, as Linux names them.
+    """
+    if gpu:
+        return "float16"
+    if model_type in resnet.NUM_BLOCKS and cpu_flags & BFLOAT16_CPU_FLAGS:
+        return "bfloat16"
+    return "float32"

@@ -1,0 +1,269 @@
+"""The layers that networks are built of, each with its name, seed and precision.
+
+Keras' BatchNormalization is built of elementwise kernels and costs 40 % of a training
+step on a CPU; ours is TensorFlow's fused kernel (docs/adr/0001-fused-batch-norm.md).
+"""
+
+import dataclasses
+import zlib
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from trainer.models.convolution import Conv2D
+
+BATCH_NORM_VARIABLES = frozenset({"gamma", "beta", "moving_mean", "moving_variance"})
+POLICIES = {
+    "float32": "float32",
+    "bfloat16": "mixed_bfloat16",
+    "float16": "mixed_float16",
+}
+
+
+def is_batch_norm_variable(variable: keras.Variable) -> bool:
+    """True for the variables that the L2 term of the loss leaves out."""
+    return variable.name in BATCH_NORM_VARIABLES
+
+
+class FusedBatchNormalization(keras.layers.Layer):
+    """Normalises over batch, height and width in one kernel, statistics in float32.
+
+    The moving variance follows the unbiased variance of the batch, as in TensorFlow 1.
+
+    Source: Ioffe & Szegedy 2015, arxiv.org/abs/1502.03167.
+    """
+
+    def __init__(
+        self, *, momentum: float, epsilon: float, starts_at_zero: bool, **kwargs: Any
+    ) -> None:
+        """Keeps what `build` needs.
+
+        Args:
+            momentum: Share of the moving statistics that a step keeps, 0..1.
+            epsilon: Added to the variance.
+            starts_at_zero: Whether gamma starts at 0 instead of 1, which makes a
+                residual block an identity at first.
+            **kwargs: Of keras.layers.Layer.
+        """
+        super().__init__(**kwargs)
+        self._momentum = momentum
+        self._epsilon = epsilon
+        self._starts_at_zero = starts_at_zero
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Makes gamma, beta and the moving statistics: float32 [channels]."""
+        self.gamma = self._add("gamma", input_shape, 0.0 if self._starts_at_zero else 1)
+        self.beta = self._add("beta", input_shape, 0.0)
+        self.moving_mean = self._add("moving_mean", input_shape, 0.0, trainable=False)
+        self.moving_variance = self._add(
+            "moving_variance", input_shape, 1.0, trainable=False
+        )
+
+    def _add(
+        self,
+        name: str,
+        input_shape: tuple[int | None, ...],
+        start: float,
+        *,
+        trainable: bool = True,
+    ) -> keras.Variable:
+        return self.add_weight(
+            name=name,
+            shape=(input_shape[-1],),
+            initializer=keras.initializers.Constant(start),
+            trainable=trainable,
+            # The kernel takes float32 beside images of lower precision.
+            autocast=False,
+        )
+
+    def call(self, inputs: Any, training: bool = False) -> Any:  # noqa: FBT001, FBT002
+        """Normalises float [batch, height, width, channels]."""
+        outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+            x=inputs,
+            scale=keras.ops.convert_to_tensor(self.gamma),
+            offset=keras.ops.convert_to_tensor(self.beta),
+            mean=keras.ops.convert_to_tensor(self.moving_mean),
+            variance=keras.ops.convert_to_tensor(self.moving_variance),
+            epsilon=self._epsilon,
+            # The kernel itself moves the statistics on.
+            exponential_avg_factor=1.0 - self._momentum,
+            is_training=training,
+        )
+        if training:
+            self.moving_mean.assign(mean)
+            self.moving_variance.assign(variance)
+        return outputs
+
+
+class Dropout(keras.layers.Layer):
+    """Sets values to zero in training, and scales up the rest.
+
+    Keras' own layer numbers its random state by how many there are in the process; a
+    checkpoint needs names that stay.
+    """
+
+    def __init__(
+        self,
+        rate: float,
+        *,
+        seed: int,
+        name: str,
+        noise_shape: tuple[int | None, ...] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Keeps the options.
+
+        Args:
+            rate: Share of the values, 0 up to but not including 1.
+            seed: Start of the random state, which each call moves on.
+            name: Name of the layer.
+            noise_shape: Shape of what is drawn, broadcast over the inputs, with None
+                where it is theirs; None draws for each value.
+            **kwargs: Of keras.layers.Layer.
+        """
+        super().__init__(name=name, **kwargs)
+        self._rate = rate
+        self._noise_shape = noise_shape
+        self.seed_generator = keras.random.SeedGenerator(seed, name=f"{name}_seed")
+
+    def call(self, inputs: Any, training: bool = False) -> Any:  # noqa: FBT001, FBT002
+        """Drops from float [batch, ...] if training."""
+        if not training:
+            return inputs
+        return keras.random.dropout(
+            inputs, self._rate, noise_shape=self._noise_shape, seed=self.seed_generator
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerBuilder:
+    """Makes the layers of one network, and connects them.
+
+    Attributes:
+        precision: Type that layers compute in: a key of POLICIES.
+        seed: Seed of the network; each layer derives its own from it and its name.
+        batch_norm_momentum: See FusedBatchNormalization.
+        batch_norm_epsilon: See FusedBatchNormalization.
+        kernel_scale: `scale` of keras.initializers.VarianceScaling.
+        kernel_mode: `mode` of it.
+        kernel_distribution: `distribution` of it.
+    """
+
+    precision: str
+    seed: int
+    batch_norm_momentum: float
+    batch_norm_epsilon: float
+    kernel_scale: float
+    kernel_mode: str
+    kernel_distribution: str
+
+    def conv(
+        self,
+        inputs: Any,
+        filters: int,
+        kernel_size: int,
+        *,
+        strides: int = 1,
+        name: str,
+        **kwargs: Any,
+    ) -> Any:
+        """Convolution with padding SAME and no bias, unless `kwargs` say otherwise."""
+        layer = Conv2D(
+            filters,
+            kernel_size,
+            strides=strides,
+            kernel_initializer=self._kernel_initializer(name),
+            dtype=self._policy,
+            name=name,
+            **kwargs,
+        )
+        return layer(inputs)
+
+    def depthwise_conv(
+        self, inputs: Any, kernel_size: int, *, strides: int, name: str
+    ) -> Any:
+        """One filter a channel, in float32: the kernel is slow in less on a CPU."""
+        layer = keras.layers.DepthwiseConv2D(
+            kernel_size,
+            strides=strides,
+            padding="same",
+            use_bias=False,
+            depthwise_initializer=self._kernel_initializer(name),
+            dtype="float32",
+            name=name,
+        )
+        return layer(inputs)
+
+    def batch_norm(
+        self, inputs: Any, *, name: str, starts_at_zero: bool = False
+    ) -> Any:
+        """Fused batch normalisation."""
+        layer = FusedBatchNormalization(
+            momentum=self.batch_norm_momentum,
+            epsilon=self.batch_norm_epsilon,
+            starts_at_zero=starts_at_zero,
+            dtype=self._policy,
+            name=name,
+        )
+        return layer(inputs)
+
+    def activation(self, inputs: Any, function: str, *, name: str) -> Any:
+        """An elementwise function by its Keras name."""
+        return keras.layers.Activation(function, dtype=self._policy, name=name)(inputs)
+
+    def dropout(self, inputs: Any, rate: float, *, name: str) -> Any:
+        """Sets a share of the values to zero in training."""
+        layer = Dropout(rate, seed=self._seed_of(name), dtype=self._policy, name=name)
+        return layer(inputs)
+
+    def stochastic_depth(self, inputs: Any, rate: float, *, name: str) -> Any:
+        """Sets all values of a share of the images to zero in training.
+
+        Source: Huang et al. 2016, arxiv.org/abs/1603.09382.
+        """
+        layer = Dropout(
+            rate,
+            noise_shape=(None, 1, 1, 1),
+            seed=self._seed_of(name),
+            dtype=self._policy,
+            name=name,
+        )
+        return layer(inputs)
+
+    def add(self, inputs: list[Any], *, name: str) -> Any:
+        """Elementwise sum."""
+        return keras.layers.Add(dtype=self._policy, name=name)(inputs)
+
+    def classifier(
+        self, inputs: Any, num_classes: int, initializer: keras.Initializer
+    ) -> Any:
+        """Mean over the picture, then logits, float32 [batch, num_classes]."""
+        layer = keras.layers.Dense(
+            num_classes,
+            kernel_initializer=initializer,
+            dtype="float32",
+            name="predictions",
+        )
+        return layer(inputs)
+
+    def seeded(self, initializer: type[Any], name: str, **options: Any) -> Any:
+        """An initializer with the seed of the layer of this name."""
+        return initializer(seed=self._seed_of(name), **options)
+
+    def _kernel_initializer(self, name: str) -> keras.Initializer:
+        return self.seeded(
+            keras.initializers.VarianceScaling,
+            name,
+            scale=self.kernel_scale,
+            mode=self.kernel_mode,
+            distribution=self.kernel_distribution,
+        )
+
+    def _seed_of(self, name: str) -> int:
+        # A seed a layer, so that no two layers start with the same weights.
+        return zlib.crc32(f"{self.seed}/{name}".encode())
+
+    @property
+    def _policy(self) -> str:
+        return POLICIES[self.precision]

@@ -1,0 +1,126 @@
+"""ResNet v1: He et al. 2015, arxiv.org/abs/1512.03385.
+
+Differs from the paper as tensorflow/tpu models/official/resnet does: the 3 x 3
+convolution of a bottleneck has the stride, strided convolutions are padded evenly, and
+the last gamma of a block starts at zero (Goyal et al. 2017, arxiv.org/abs/1706.02677).
+Layers have the names of keras.applications.
+"""
+
+from typing import Any
+
+import keras
+
+from trainer.models.layers import LayerBuilder
+
+# Blocks in each of the four stages. Source: table 1 of the paper; 200: tensorflow/tpu.
+NUM_BLOCKS = {
+    "resnet-18": (2, 2, 2, 2),
+    "resnet-34": (3, 4, 6, 3),
+    "resnet-50": (3, 4, 6, 3),
+    "resnet-101": (3, 4, 23, 3),
+    "resnet-152": (3, 8, 36, 3),
+    "resnet-200": (3, 24, 36, 3),
+}
+BASIC_BLOCK_MODELS = ("resnet-18", "resnet-34")
+STAGE_FILTERS = (64, 128, 256, 512)
+BOTTLENECK_EXPANSION = 4
+
+
+def build_resnet(
+    model_type: str, *, num_classes: int, image_size: int, precision: str, seed: int
+) -> keras.Model:
+    """Builds a network; see factory.build_model for the arguments."""
+    build = LayerBuilder(
+        precision=precision,
+        seed=seed,
+        batch_norm_momentum=0.9,
+        batch_norm_epsilon=1e-5,
+        kernel_scale=1.0,
+        kernel_mode="fan_in",
+        kernel_distribution="truncated_normal",
+    )
+    is_basic = model_type in BASIC_BLOCK_MODELS
+    images = keras.Input([image_size, image_size, 3], dtype="float32", name="images")
+    outputs = _build_stem(build, images)
+    for stage, num_blocks in enumerate(NUM_BLOCKS[model_type]):
+        for block in range(num_blocks):
+            outputs = (_build_basic_block if is_basic else _build_bottleneck)(
+                build,
+                outputs,
+                STAGE_FILTERS[stage],
+                strides=2 if stage and not block else 1,
+                name=f"conv{stage + 2}_block{block + 1}",
+            )
+    features = keras.layers.GlobalAveragePooling2D(dtype="float32", name="avg_pool")
+    initializer = build.seeded(
+        keras.initializers.RandomNormal, "predictions", stddev=0.01
+    )
+    logits = build.classifier(features(outputs), num_classes, initializer)
+    return keras.Model(images, logits, name=model_type)
+
+
+def _build_stem(build: LayerBuilder, images: Any) -> Any:
+    outputs = build.conv(images, 64, 7, strides=2, padding="EVEN", name="conv1_conv")
+    outputs = build.batch_norm(outputs, name="conv1_bn")
+    outputs = build.activation(outputs, "relu", name="conv1_relu")
+    pool = keras.layers.MaxPooling2D(
+        3, strides=2, padding="same", dtype=outputs.dtype, name="pool1_pool"
+    )
+    return pool(outputs)
+
+
+def _build_basic_block(
+    build: LayerBuilder, inputs: Any, filters: int, *, strides: int, name: str
+) -> Any:
+    """Two 3 x 3 convolutions around a shortcut."""
+    shortcut = _build_shortcut(build, inputs, filters, strides=strides, name=name)
+    outputs = _conv_bn_relu(build, inputs, filters, 3, strides, name=f"{name}_1")
+    outputs = build.conv(outputs, filters, 3, name=f"{name}_2_conv")
+    outputs = build.batch_norm(outputs, name=f"{name}_2_bn", starts_at_zero=True)
+    outputs = build.add([shortcut, outputs], name=f"{name}_add")
+    return build.activation(outputs, "relu", name=f"{name}_out")
+
+
+def _build_bottleneck(
+    build: LayerBuilder, inputs: Any, filters: int, *, strides: int, name: str
+) -> Any:
+    """1 x 1, 3 x 3 and 1 x 1 convolutions around a shortcut."""
+    wide = BOTTLENECK_EXPANSION * filters
+    shortcut = _build_shortcut(build, inputs, wide, strides=strides, name=name)
+    outputs = _conv_bn_relu(build, inputs, filters, 1, 1, name=f"{name}_1")
+    outputs = _conv_bn_relu(build, outputs, filters, 3, strides, name=f"{name}_2")
+    outputs = build.conv(outputs, wide, 1, name=f"{name}_3_conv")
+    outputs = build.batch_norm(outputs, name=f"{name}_3_bn", starts_at_zero=True)
+    outputs = build.add([shortcut, outputs], name=f"{name}_add")
+    return build.activation(outputs, "relu", name=f"{name}_out")
+
+
+def _build_shortcut(
+    build: LayerBuilder, inputs: Any, filters: int, *, strides: int, name: str
+) -> Any:
+    """The input itself where it has the block's shape, else a projection of it."""
+    if strides == 1 and inputs.shape[-1] == filters:
+        return inputs
+    outputs = build.conv(inputs, filters, 1, strides=strides, name=f"{name}_0_conv")
+    return build.batch_norm(outputs, name=f"{name}_0_bn")
+
+
+def _conv_bn_relu(
+    build: LayerBuilder,
+    inputs: Any,
+    filters: int,
+    kernel_size: int,
+    strides: int,
+    *,
+    name: str,
+) -> Any:
+    outputs = build.conv(
+        inputs,
+        filters,
+        kernel_size,
+        strides=strides,
+        padding="EVEN",
+        name=f"{name}_conv",
+    )
+    outputs = build.batch_norm(outputs, name=f"{name}_bn")
+    return build.activation(outputs, "relu", name=f"{name}_relu")
