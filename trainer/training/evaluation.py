@@ -1,0 +1,81 @@
+"""Scores the weights that are being trained, in the precision that is served."""
+
+import math
+import time
+
+import keras
+
+from trainer import errors
+from trainer.config import TrainConfig
+from trainer.data import pipeline
+from trainer.training import failures, steps
+from trainer.training.interruption import Interruption
+
+
+class Evaluation:
+    """Evaluates on the validation images.
+
+    Training may compute in a lower precision; the exported model is float32, and it
+    is that model's accuracy that is reported.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        evaluator: steps.Evaluator,
+        source: pipeline.ExampleSource,
+        *,
+        trained: keras.Model,
+        interruption: Interruption,
+    ) -> None:
+        """Takes what an evaluation needs.
+
+        Args:
+            config: The sizes of batches and images.
+            evaluator: Has the float32 model, which may be `trained` itself.
+            source: The validation records.
+            trained: The model that training changes.
+            interruption: Is checked before each batch.
+        """
+        self._config = config
+        self._evaluator = evaluator
+        self._source = source
+        self._trained = trained
+        self._interruption = interruption
+
+    def evaluate(self) -> dict[str, float]:
+        """Scores every image once.
+
+        Returns:
+            top_1_accuracy, top_5_accuracy, loss, num_images, and secs it took.
+
+        Raises:
+            Interrupted: If a signal came.
+            TrainingError: If the loss is no number.
+        """
+        started_at = time.monotonic()
+        self._copy_weights()
+        batch_size = self._config.resolved_eval_batch_size
+        batches = pipeline.evaluation_batches(
+            self._source,
+            image_size=self._config.resolved_image_size,
+            batch_size=batch_size,
+            num_images=self._config.num_eval_images,
+        )
+        with failures.explained(self._source, f"--eval_batch_size={batch_size}"):
+            metrics = self._evaluator.evaluate(self._interruption.watch(batches))
+        if not math.isfinite(metrics["loss"]):
+            raise errors.TrainingError(
+                f"The loss of the evaluation is {metrics['loss']}: training diverged; "
+                "lower --initial_learning_rate and give another --job-dir."
+            )
+        return {**metrics, "secs": round(time.monotonic() - started_at, 3)}
+
+    def _copy_weights(self) -> None:
+        model = self._evaluator.model
+        if model is self._trained:
+            return
+        for target, variable in zip(
+            model.variables, self._trained.variables, strict=True
+        ):
+            target.assign(variable)

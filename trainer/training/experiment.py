@@ -1,0 +1,274 @@
+"""The composition root of training: a config -> the best SavedModel in its job-dir."""
+
+import contextlib
+import dataclasses
+import functools
+import logging
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import keras
+import tensorflow as tf
+
+from trainer import environment, storage
+from trainer.config import TrainConfig
+from trainer.data import pipeline
+from trainer.models import factory, pretrained
+from trainer.serving import export
+from trainer.training import (
+    best_model,
+    distribution,
+    evaluation,
+    failures,
+    hypertuning,
+    inputs,
+    job_state,
+    loop,
+    progress,
+    runner,
+    steps,
+    summaries,
+)
+from trainer.training.interruption import Interrupted, Interruption
+from trainer.training.layout import JobLayout
+
+
+def run(config: TrainConfig) -> int:
+    """Trains, or goes on training, until `max_steps`.
+
+    Args:
+        config: The job.
+
+    Returns:
+        0, or 128 + the signal's number if the process was asked to end; a checkpoint
+        is then in place.
+
+    Raises:
+        JobError: If the job can't be done as it is.
+    """
+    with Interruption() as interruption:
+        try:
+            _run(config, interruption)
+        except Interrupted as error:
+            logging.warning("Ended by %s; the same command resumes.", error)
+            return error.exit_code
+    return 0
+
+
+class _Parts(NamedTuple):
+    """What lives as long as the job."""
+
+    layout: JobLayout
+    data: inputs.Inputs
+    trainer: steps.Trainer
+    evaluator: steps.Evaluator
+    state: job_state.JobState
+
+
+def _run(config: TrainConfig, interruption: Interruption) -> None:
+    parts = _build_parts(config)
+    if not parts.state.restore() and config.pretrained_checkpoint_path:
+        pretrained.load_pretrained(
+            parts.trainer.model, config.pretrained_checkpoint_path
+        )
+    interruption.defer()
+    with _shown_progress(config, parts) as shown:
+        try:
+            metrics = _train_and_evaluate(config, parts, shown, interruption)
+        except Interrupted:
+            parts.state.save_if_changed()
+            raise
+    _log_end(parts, metrics)
+
+
+def _build_parts(config: TrainConfig) -> _Parts:
+    """Checks the data and the job-dir first: a model takes longer to build."""
+    layout = JobLayout(config.job_dir, environment.trial_id())
+    data = inputs.open_inputs(config)
+    storage.make_writable_dir(layout.root_dir, "job-dir")
+    strategy = distribution.build_strategy()
+    precision = _resolve_precision(config)
+    _log_start(config, data, precision)
+    with strategy.scope():
+        trained = _build_model(config, precision)
+        scored = trained if precision == "float32" else _build_model(config, "float32")
+        trainer = steps.Trainer(
+            config, trained, strategy, uses_loss_scale=precision == "float16"
+        )
+        evaluator = steps.Evaluator(config, scored, strategy)
+    state = job_state.JobState(config, layout, trainer)
+    return _Parts(layout, data, trainer, evaluator, state)
+
+
+def _build_model(config: TrainConfig, precision: str) -> keras.Model:
+    return factory.build_model(
+        config.model_type,
+        num_classes=config.num_classes,
+        image_size=config.resolved_image_size,
+        precision=precision,
+        seed=config.seed,
+    )
+
+
+def _resolve_precision(config: TrainConfig) -> str:
+    if config.precision != "auto":
+        return config.precision
+    return factory.auto_precision(
+        config.model_type,
+        gpu=distribution.has_gpu(),
+        cpu_flags=environment.cpu_flags(),
+    )
+
+
+@contextlib.contextmanager
+def _shown_progress(config: TrainConfig, parts: _Parts) -> Iterator[progress.Progress]:
+    start_step = parts.trainer.num_steps_done
+    if environment.is_terminal() and start_step < config.max_steps:
+        with progress.bar(start_step, config.max_steps) as bar:
+            yield bar
+    else:
+        yield progress.Lines(config.max_steps)
+
+
+def _train_and_evaluate(
+    config: TrainConfig,
+    parts: _Parts,
+    shown: progress.Progress,
+    interruption: Interruption,
+) -> loop.Metrics:
+    trainer, state = parts.trainer, parts.state
+    events = summaries.Summaries(parts.layout.log_dir)
+    scores = evaluation.Evaluation(
+        config,
+        parts.evaluator,
+        parts.data.validation,
+        trained=trainer.model,
+        interruption=interruption,
+    )
+    steps_runner = runner.Runner(
+        trainer,
+        _iterate_batches(config, parts),
+        interruption=interruption,
+        observers=[shown.show, functools.partial(_write_window, events)],
+        report_secs=shown.report_secs,
+    )
+
+    def train(to_step: int) -> None:
+        batch_flag = f"--train_batch_size={config.train_batch_size}"
+        with failures.explained(parts.data.training, batch_flag):
+            steps_runner.train(
+                to_step, save=state.save, save_secs=config.checkpoint_secs
+            )
+
+    return loop.train_and_evaluate(
+        train=train,
+        evaluate=scores.evaluate,
+        eval_steps=_plan_evaluations(config, parts),
+        actions=_build_actions(config, parts, events),
+    )
+
+
+def _plan_evaluations(config: TrainConfig, parts: _Parts) -> list[int]:
+    num_examples = len(parts.data.training.index)
+    return list(
+        loop.plan_evaluations(
+            start_step=parts.trainer.num_steps_done,
+            max_steps=config.max_steps,
+            steps_per_eval=config.resolved_train_steps_per_eval(num_examples),
+            is_evaluated=parts.state.history.has,
+        )
+    )
+
+
+def _iterate_batches(
+    config: TrainConfig, parts: _Parts
+) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
+    """Batches from the trainer's step on; the first `next` starts reading."""
+    return iter(
+        pipeline.training_batches(
+            parts.data.training,
+            image_size=config.resolved_image_size,
+            batch_size=config.train_batch_size,
+            seed=config.seed,
+            start_step=parts.trainer.num_steps_done,
+        )
+    )
+
+
+def _build_actions(
+    config: TrainConfig, parts: _Parts, events: summaries.Summaries
+) -> list[loop.Action]:
+    """What follows an evaluation. What is reported last is on disk by then."""
+    history = parts.state.history
+    exporter = export.Exporter(
+        parts.evaluator.model,
+        image_size=config.resolved_image_size,
+        num_classes=config.num_classes,
+    )
+
+    def log(step: int, metrics: loop.Metrics) -> None:
+        progress.log_evaluation(
+            step, config.max_steps, metrics, is_best=history.is_best(step)
+        )
+
+    def save(*_: object) -> None:
+        history.save(parts.layout.metrics_path, dataclasses.asdict(config))
+        parts.state.save()
+
+    return [
+        history.add,
+        log,
+        events.write_evaluation,
+        best_model.BestModel(exporter, parts.layout, history, parts.data.label_names),
+        save,
+        hypertuning.Reporter(parts.layout.trial_id),
+    ]
+
+
+def _write_window(events: summaries.Summaries, window: progress.TrainingWindow) -> None:
+    events.write_training(
+        window.step,
+        {
+            "loss": window.loss,
+            "accuracy": window.accuracy,
+            "learning_rate": window.learning_rate,
+            "images_per_second": window.images_per_second,
+        },
+    )
+
+
+def _log_start(config: TrainConfig, data: inputs.Inputs, precision: str) -> None:
+    num_examples = len(data.training.index)
+    logging.info(
+        "data  | %d training and %d validation images, %d classes, labels from %d",
+        num_examples,
+        len(data.validation.index),
+        config.num_classes,
+        data.training.label_offset,
+    )
+    logging.info(
+        "model | %s at %d px, %s, on %s",
+        config.model_type,
+        config.resolved_image_size,
+        precision,
+        distribution.describe_device(),
+    )
+    logging.info(
+        "job   | %d steps of %d images (%.1f epochs), evaluation every %d steps | %s",
+        config.max_steps,
+        config.train_batch_size,
+        config.max_steps * config.train_batch_size / num_examples,
+        config.resolved_train_steps_per_eval(num_examples),
+        config.job_dir,
+    )
+
+
+def _log_end(parts: _Parts, metrics: loop.Metrics) -> None:
+    best = parts.state.history.best or {**metrics, "step": parts.trainer.num_steps_done}
+    logging.info(
+        "done  | top_1_accuracy %.4f now, %.4f at best (step %d) | model in %s",
+        metrics["top_1_accuracy"],
+        best["top_1_accuracy"],
+        best["step"],
+        parts.layout.model_dirs[0],
+    )

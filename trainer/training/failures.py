@@ -1,0 +1,35 @@
+"""TensorFlow's errors -> what the owner of the job can do about them."""
+
+import contextlib
+from collections.abc import Iterator
+
+import tensorflow as tf
+
+from trainer import errors
+from trainer.data import pipeline
+
+
+@contextlib.contextmanager
+def explained(source: pipeline.ExampleSource, batch_flag: str) -> Iterator[None]:
+    """Turns errors of the data or of memory into job errors; others pass.
+
+    Args:
+        source: The records that are being read.
+        batch_flag: Flag and value that decide how much memory a batch takes.
+
+    Raises:
+        DataError: If a record can't be read or decoded.
+        TrainingError: If memory ran out.
+    """
+    try:
+        yield
+    except tf.errors.ResourceExhaustedError as error:
+        raise errors.TrainingError(
+            f"Out of memory with {batch_flag}; lower it, or --image_size, and run the "
+            "same command again to resume."
+        ) from error
+    except tf.errors.OpError as error:
+        explanation = pipeline.explain_failure(source, error)
+        if explanation is None:
+            raise
+        raise explanation from error

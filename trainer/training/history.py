@@ -1,0 +1,46 @@
+"""What the evaluations of a job found, in all its runs; written to metrics.json."""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from trainer import storage
+
+METRIC = "top_1_accuracy"
+
+
+class History:
+    """Evaluations in order of their steps."""
+
+    def __init__(self, evaluations: Iterable[Mapping[str, float]] = ()) -> None:
+        self.evaluations = [dict(evaluation) for evaluation in evaluations]
+
+    def add(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Appends one evaluation: the action that runs first."""
+        self.evaluations.append({"step": step, **metrics})
+
+    def has(self, step: int) -> bool:
+        """True if there is an evaluation of this step."""
+        return any(evaluation["step"] == step for evaluation in self.evaluations)
+
+    @property
+    def best(self) -> dict[str, float] | None:
+        """The evaluation with the highest top_1_accuracy; of equals the last one.
+
+        Source: docs/contract.md, "Output layout": in the original, ties replace.
+        """
+        if not self.evaluations:
+            return None
+        return max(
+            self.evaluations,
+            key=lambda evaluation: (evaluation[METRIC], evaluation["step"]),
+        )
+
+    def is_best(self, step: int) -> bool:
+        """True if the evaluation of this step is the best one."""
+        return self.best is not None and self.best["step"] == step
+
+    def save(self, path: str, flags: Mapping[str, Any]) -> None:
+        """Writes flags, the best evaluation and all of them as JSON."""
+        content = {"flags": flags, "best": self.best, "evaluations": self.evaluations}
+        storage.write_text(path, json.dumps(content, indent=2) + "\n")

@@ -1,0 +1,65 @@
+"""What a job remembers between runs: variables, history, and which job it is."""
+
+import logging
+
+from trainer import errors
+from trainer.config import TrainConfig
+from trainer.training import checkpoints, history, steps
+from trainer.training.layout import JobLayout
+
+# Flags without which the variables of a checkpoint do not fit.
+IDENTITY = ("model_type", "num_classes", "optimizer_type")
+
+
+class JobState:
+    """Saves and restores a trainer together with the job's history."""
+
+    def __init__(
+        self, config: TrainConfig, layout: JobLayout, trainer: steps.Trainer
+    ) -> None:
+        self.history = history.History()
+        self._identity = {name: getattr(config, name) for name in IDENTITY}
+        self._job_dir = config.job_dir
+        self._trainer = trainer
+        self._directory = layout.checkpoint_dir
+        self._checkpoints = checkpoints.Checkpoints(self._directory, trainer.variables)
+        self._saved_step = 0
+
+    def restore(self) -> bool:
+        """Goes on from the newest checkpoint; False if there is none.
+
+        Raises:
+            ConfigError: If the checkpoints are from a job with other variables.
+            StorageError: If none of the checkpoints can be read.
+        """
+        self._check_identity()
+        content = self._checkpoints.restore()
+        if content is None:
+            return False
+        self.history = history.History(content["evaluations"])
+        self._saved_step = self._trainer.num_steps_done
+        logging.info("resume | step %d from %s", self._saved_step, self._directory)
+        return True
+
+    def save(self) -> None:
+        """Writes a checkpoint."""
+        step = self._trainer.num_steps_done
+        self._checkpoints.save(
+            step, {"identity": self._identity, "evaluations": self.history.evaluations}
+        )
+        self._saved_step = step
+
+    def save_if_changed(self) -> None:
+        """Writes a checkpoint if steps were taken since the last one."""
+        if self._trainer.num_steps_done != self._saved_step:
+            self.save()
+
+    def _check_identity(self) -> None:
+        content = checkpoints.read_job_state(self._directory) or {}
+        for name, found in content.get("identity", {}).items():
+            if found != self._identity[name]:
+                raise errors.ConfigError(
+                    f"--job-dir={self._job_dir} holds checkpoints of a job with "
+                    f"--{name}={found}, this one has {self._identity[name]}; give "
+                    "another --job-dir, or the same flags to resume."
+                )

@@ -1,0 +1,45 @@
+"""Where the files of a job are, under its job-dir."""
+
+import dataclasses
+import os
+
+
+@dataclasses.dataclass(frozen=True)
+class JobLayout:
+    """Paths of one job, or of one trial of a tuning job.
+
+    Source: docs/contract.md, "Output layout".
+    """
+
+    job_dir: str
+    trial_id: str | None = None
+
+    @property
+    def root_dir(self) -> str:
+        """Folder of all that is not a finished model; trials do not share it."""
+        return os.path.join(self.job_dir, self.trial_id or "")
+
+    @property
+    def model_dirs(self) -> tuple[str, ...]:
+        """Folders that the best SavedModel goes to, the canonical one first."""
+        if self.trial_id is None:
+            return (os.path.join(self.job_dir, "model"),)
+        return (
+            os.path.join(self.job_dir, "model", f"trial_{self.trial_id}"),
+            os.path.join(self.job_dir, self.trial_id, "model"),
+        )
+
+    @property
+    def checkpoint_dir(self) -> str:
+        """Folder of the checkpoints."""
+        return os.path.join(self.root_dir, "checkpoints")
+
+    @property
+    def log_dir(self) -> str:
+        """Folder of TensorBoard's event files."""
+        return os.path.join(self.root_dir, "logs")
+
+    @property
+    def metrics_path(self) -> str:
+        """The file with the history of evaluations."""
+        return os.path.join(self.root_dir, "metrics.json")

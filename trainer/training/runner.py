@@ -1,0 +1,136 @@
+"""Takes steps in calls of about a second, and looks around between them.
+
+Between two calls it reports, saves in time, and meets signals and losses that are no
+numbers, so that one call into TensorFlow stays short whatever the model.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from trainer import errors
+from trainer.training import steps
+from trainer.training.interruption import Interruption
+from trainer.training.progress import TrainingWindow
+
+CALL_SECS = 1.0
+MAX_STEPS_A_CALL = 100
+
+Observer = Callable[[TrainingWindow], None]
+
+
+class Runner:
+    """Moves a trainer on to a given step."""
+
+    def __init__(
+        self,
+        trainer: steps.Trainer,
+        batches: Iterator[Any],
+        *,
+        interruption: Interruption,
+        observers: Sequence[Observer],
+        report_secs: float,
+    ) -> None:
+        """Takes what training needs; trains nothing yet.
+
+        Args:
+            trainer: Has the step that training goes on from.
+            batches: Endless, from the trainer's step on.
+            interruption: Is checked between calls.
+            observers: Called with each window and at the end of `train`.
+            report_secs: Seconds that a window covers.
+        """
+        self._trainer = trainer
+        self._batches = batches
+        self._interruption = interruption
+        self._observers = observers
+        self._report_secs = report_secs
+        self._steps_a_call = 1
+
+    def train(
+        self, to_step: int, *, save: Callable[[], None], save_secs: float
+    ) -> None:
+        """Trains up to a step.
+
+        Args:
+            to_step: Step to stop at.
+            save: Called every `save_secs` seconds between two calls.
+            save_secs: Seconds between saves.
+
+        Raises:
+            Interrupted: If a signal came; the trainer's state is whole.
+            TrainingError: If the loss is no number.
+        """
+        window = _Window()
+        saved_at = time.monotonic()
+        while (step := self._trainer.num_steps_done) < to_step:
+            self._interruption.check()
+            window.add(*self._take_steps(min(self._steps_a_call, to_step - step)))
+            if window.secs >= self._report_secs:
+                self._report(window)
+                window = _Window()
+            if time.monotonic() - saved_at >= save_secs:
+                save()
+                saved_at = time.monotonic()
+        if window.num_steps:
+            self._report(window)
+
+    def _take_steps(self, num_steps: int) -> tuple[steps.Progress, float]:
+        """Takes steps, and adapts how many the next call takes to their duration."""
+        started_at = time.monotonic()
+        progress = self._trainer.train_steps(self._batches, num_steps)
+        secs = time.monotonic() - started_at
+        if not math.isfinite(progress.loss):
+            self._raise_for_loss(progress.loss)
+        fitting = int(CALL_SECS / max(secs / progress.num_steps, 1e-9))
+        # Grows slowly, since the first call also builds the graph.
+        self._steps_a_call = max(
+            1, min(fitting, 2 * self._steps_a_call, MAX_STEPS_A_CALL)
+        )
+        return progress, secs
+
+    def _raise_for_loss(self, loss: float) -> None:
+        step = self._trainer.num_steps_done - 1
+        rate = self._trainer.learning_rate_at(step)
+        raise errors.TrainingError(
+            f"The loss is {loss} at step {step}, with a learning rate of {rate:.3g}; "
+            "lower --initial_learning_rate or raise --warmup_steps, and give another "
+            "--job-dir to start over."
+        )
+
+    def _report(self, window: "_Window") -> None:
+        step = self._trainer.num_steps_done
+        rate = self._trainer.learning_rate_at(step - 1)
+        shown = window.summarize(step, rate, self._trainer.batch_size)
+        for observer in self._observers:
+            observer(shown)
+
+
+class _Window:
+    """Sums over the steps since the last report."""
+
+    def __init__(self) -> None:
+        self.num_steps = 0
+        self.secs = 0.0
+        self._loss = 0.0
+        self._accuracy = 0.0
+
+    def add(self, progress: steps.Progress, secs: float) -> None:
+        self.num_steps += progress.num_steps
+        self.secs += secs
+        self._loss += progress.loss * progress.num_steps
+        self._accuracy += progress.accuracy * progress.num_steps
+
+    def summarize(
+        self, step: int, learning_rate: float, batch_size: int
+    ) -> TrainingWindow:
+        steps_per_second = self.num_steps / max(self.secs, 1e-9)
+        return TrainingWindow(
+            step=step,
+            loss=self._loss / self.num_steps,
+            accuracy=self._accuracy / self.num_steps,
+            learning_rate=learning_rate,
+            images_per_second=steps_per_second * batch_size,
+            steps_per_second=steps_per_second,
+        )

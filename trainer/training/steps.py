@@ -1,0 +1,197 @@
+"""What one step of training and one batch of evaluation compute."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+import keras
+import tensorflow as tf
+
+from trainer.config import TrainConfig
+from trainer.data import images as preprocessing
+from trainer.models import layers
+from trainer.training import losses, optimizers, schedules
+from trainer.training.loss_scale import LossScale
+
+
+class Progress(NamedTuple):
+    """Means over the steps of one `train_steps` call."""
+
+    num_steps: int
+    loss: float
+    accuracy: float
+
+
+class Trainer:
+    """Model, optimizer and step counter, and the graph that moves them on."""
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        model: keras.Model,
+        strategy: tf.distribute.Strategy,
+        *,
+        uses_loss_scale: bool,
+    ) -> None:
+        self._config = config
+        self._strategy = strategy
+        self.model = model
+        self._trainable = model.trainable_variables
+        self._decayed = [
+            variable
+            for variable in self._trainable
+            if not layers.is_batch_norm_variable(variable)
+        ]
+        self._step = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self._learning_rate = schedules.build_schedule(config)
+        self._loss_scale = LossScale()
+        self._uses_loss_scale = uses_loss_scale
+        self._optimizer = optimizers.build_optimizer(
+            config.optimizer_type, config.resolved_optimizer_arguments, self._trainable
+        )
+
+    @property
+    def batch_size(self) -> int:
+        """Images a step."""
+        return self._config.train_batch_size
+
+    @property
+    def num_steps_done(self) -> int:
+        """Steps since the first run of the job."""
+        return int(self._step)
+
+    @property
+    def variables(self) -> dict[str, tf.Variable]:
+        """Everything that training changes, by name in a checkpoint.
+
+        The loss scale is among them in every precision, so that a job may be resumed
+        in another one.
+        """
+        named = {variable.path: variable.value for variable in self.model.variables}
+        named |= self._optimizer.variables | self._loss_scale.variables
+        return {**named, "global_step": self._step}
+
+    def learning_rate_at(self, step: int) -> float:
+        """The rate that the given step takes."""
+        return float(self._learning_rate(step))
+
+    def train_steps(self, batches: Iterator[Any], num_steps: int) -> Progress:
+        """Takes up to `num_steps` steps; ends early after one without a finite loss.
+
+        Args:
+            batches: Iterator over (images float32 [batch, side, side, 3] 0..255,
+                labels int32 [batch] from 0).
+            num_steps: Steps to take, 1 or more.
+        """
+        done, loss, accuracy = self._train_steps(batches, tf.constant(num_steps))
+        return Progress(int(done), float(loss) / int(done), float(accuracy) / int(done))
+
+    @tf.function
+    def _train_steps(self, batches: Iterator[Any], num_steps: Any) -> Any:
+        done = tf.constant(0)
+        loss_sum = tf.constant(0.0)
+        accuracy_sum = tf.constant(0.0)
+        while done < num_steps and tf.math.is_finite(loss_sum):
+            loss, accuracy = self._strategy.run(self._train_step, next(batches))
+            done += 1
+            loss_sum += loss
+            accuracy_sum += accuracy
+        return done, loss_sum, accuracy_sum
+
+    def _train_step(self, images: Any, labels: Any) -> tuple[Any, Any]:
+        with tf.GradientTape() as tape:
+            logits = self.model(preprocessing.normalize(images), training=True)
+            loss = self._compute_loss(logits, labels)
+            target = self._loss_scale.scale(loss) if self._uses_loss_scale else loss
+        gradients = tape.gradient(target, [v.value for v in self._trainable])
+        rate = self._learning_rate(self._step)
+        if self._uses_loss_scale:
+            gradients, is_finite = self._loss_scale.unscale(gradients)
+            tf.cond(is_finite, lambda: self._apply(gradients, rate), tf.no_op)
+        else:
+            self._optimizer.apply(gradients, rate)
+        self._step.assign_add(1)
+        is_correct = tf.equal(tf.argmax(logits, -1, tf.int32), labels)
+        return loss, tf.reduce_mean(tf.cast(is_correct, tf.float32))
+
+    def _apply(self, gradients: Any, rate: Any) -> Any:
+        self._optimizer.apply(gradients, rate)
+        return tf.no_op()
+
+    def _compute_loss(self, logits: Any, labels: Any) -> Any:
+        """Cross entropy + weight_decay x L2, as the algorithm's reference states."""
+        cross_entropy = losses.smoothed_cross_entropy(
+            logits,
+            labels,
+            num_classes=self._config.num_classes,
+            label_smoothing=self._config.label_smoothing,
+        )
+        decay = self._config.weight_decay * losses.l2_loss(
+            [variable.value for variable in self._decayed]
+        )
+        return tf.reduce_mean(cross_entropy) + decay
+
+
+class Evaluator:
+    """Scores a model on batches whose padding has weight 0.
+
+    `loss` has the same terms as the training loss, so that the curves compare.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        model: keras.Model,
+        strategy: tf.distribute.Strategy,
+    ) -> None:
+        self._config = config
+        self._strategy = strategy
+        self.model = model
+        self._decayed = [
+            variable
+            for variable in model.trainable_variables
+            if not layers.is_batch_norm_variable(variable)
+        ]
+
+    def evaluate(self, batches: Iterable[Any]) -> dict[str, float]:
+        """Scores every image once.
+
+        Args:
+            batches: Of (images float32 [batch, side, side, 3] 0..255, labels int32
+                [batch], weights float32 [batch]: 1, or 0 for padding).
+
+        Returns:
+            top_1_accuracy and top_5_accuracy in 0..1, loss, num_images.
+        """
+        totals = tf.zeros([4])
+        for batch in batches:
+            totals += self._score(*batch)
+        top_1, top_5, cross_entropy, count = (float(total) for total in totals)
+        decay = self._config.weight_decay * float(
+            losses.l2_loss([variable.value for variable in self._decayed])
+        )
+        return {
+            "top_1_accuracy": top_1 / count,
+            "top_5_accuracy": top_5 / count,
+            "loss": cross_entropy / count + decay,
+            "num_images": int(count),
+        }
+
+    @tf.function
+    def _score(self, images: Any, labels: Any, weights: Any) -> Any:
+        return self._strategy.run(self._score_batch, (images, labels, weights))
+
+    def _score_batch(self, images: Any, labels: Any, weights: Any) -> Any:
+        """Weighted sums, float32 [4]: top 1 right, top 5 right, loss, images."""
+        logits = self.model(preprocessing.normalize(images), training=False)
+        # argmax and not in_top_k: what the SavedModel answers on a tie counts.
+        top_1 = tf.equal(tf.argmax(logits, -1, tf.int32), labels)
+        top_5 = tf.math.in_top_k(labels, logits, min(5, self._config.num_classes))
+        cross_entropy = losses.smoothed_cross_entropy(
+            logits,
+            labels,
+            num_classes=self._config.num_classes,
+            label_smoothing=self._config.label_smoothing,
+        )
+        rows = [tf.cast(top_1, tf.float32), tf.cast(top_5, tf.float32), cross_entropy]
+        rows.append(tf.ones_like(weights))
+        return tf.linalg.matvec(tf.stack(rows), weights)
