@@ -13,11 +13,13 @@ import sys
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 from sklearn import datasets
 
 NAMES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 SIDE_PIXELS = 32
+# A model of 32 pixels is shown the inner half of a picture's width and height.
+MARGIN_PIXELS = 12
 VALIDATION_EVERY = 5
 # Ink runs from 0 to 16. Source: sklearn.datasets.load_digits.
 MAX_INK = 16
@@ -46,10 +48,11 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _draw(ink: np.ndarray) -> Image.Image:
-    """Enlarges one digit: float64 [8, 8], 0..16, to RGB, white on black."""
+    """Enlarges one digit: float64 [8, 8], 0..16, to RGB, white on wide black."""
     grey = Image.fromarray((ink * 255 / MAX_INK).astype(np.uint8))
     side = (SIDE_PIXELS, SIDE_PIXELS)
-    return grey.resize(side, Image.Resampling.BICUBIC).convert("RGB")
+    digit = grey.resize(side, Image.Resampling.BICUBIC)
+    return ImageOps.expand(digit, border=MARGIN_PIXELS).convert("RGB")
 
 
 if __name__ == "__main__":

@@ -146,9 +146,9 @@ def _squeeze_and_excite(
         keepdims=True, dtype=inputs.dtype, name=f"{name}_squeeze"
     )(inputs)
     gate = build.conv(gate, filters, 1, use_bias=True, name=f"{name}_reduce")
-    gate = build.activation(gate, "silu", name=f"{name}_reduce_activation")
+    gate = build.swish(gate, name=f"{name}_reduce_activation")
     gate = build.conv(gate, inputs.shape[-1], 1, use_bias=True, name=f"{name}_expand")
-    gate = build.activation(gate, "sigmoid", name=f"{name}_expand_activation")
+    gate = build.sigmoid(gate, name=f"{name}_expand_activation")
     return keras.layers.Multiply(dtype=inputs.dtype, name=f"{name}_excite")(
         [inputs, gate]
     )
@@ -156,7 +156,7 @@ def _squeeze_and_excite(
 
 def _bn_swish(build: LayerBuilder, inputs: Any, *, name: str) -> Any:
     outputs = build.batch_norm(inputs, name=f"{name}_bn")
-    return build.activation(outputs, "silu", name=f"{name}_activation")
+    return build.swish(outputs, name=f"{name}_activation")
 
 
 def _scale_filters(filters: int, width: float) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from trainer.models.activations import Relu, Swish
 from trainer.models.convolution import Conv2D
 
 BATCH_NORM_VARIABLES = frozenset({"gamma", "beta", "moving_mean", "moving_variance"})
@@ -208,9 +209,18 @@ class LayerBuilder:
         )
         return layer(inputs)
 
-    def activation(self, inputs: Any, function: str, *, name: str) -> Any:
-        """An elementwise function by its Keras name."""
-        return keras.layers.Activation(function, dtype=self._policy, name=name)(inputs)
+    def relu(self, inputs: Any, *, name: str) -> Any:
+        """ReLU: max(x, 0)."""
+        return Relu(dtype=self._policy, name=name)(inputs)
+
+    def sigmoid(self, inputs: Any, *, name: str) -> Any:
+        """1 / (1 + exp(-x))."""
+        layer = keras.layers.Activation("sigmoid", dtype=self._policy, name=name)
+        return layer(inputs)
+
+    def swish(self, inputs: Any, *, name: str) -> Any:
+        """Swish: x * sigmoid(x)."""
+        return Swish(dtype=self._policy, name=name)(inputs)
 
     def dropout(self, inputs: Any, rate: float, *, name: str) -> Any:
         """Sets a share of the values to zero in training."""

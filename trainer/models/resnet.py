@@ -62,7 +62,7 @@ def build_resnet(
 def _build_stem(build: LayerBuilder, images: Any) -> Any:
     outputs = build.conv(images, 64, 7, strides=2, padding="EVEN", name="conv1_conv")
     outputs = build.batch_norm(outputs, name="conv1_bn")
-    outputs = build.activation(outputs, "relu", name="conv1_relu")
+    outputs = build.relu(outputs, name="conv1_relu")
     pool = keras.layers.MaxPooling2D(
         3, strides=2, padding="same", dtype=outputs.dtype, name="pool1_pool"
     )
@@ -78,7 +78,7 @@ def _build_basic_block(
     outputs = build.conv(outputs, filters, 3, name=f"{name}_2_conv")
     outputs = build.batch_norm(outputs, name=f"{name}_2_bn", starts_at_zero=True)
     outputs = build.add([shortcut, outputs], name=f"{name}_add")
-    return build.activation(outputs, "relu", name=f"{name}_out")
+    return build.relu(outputs, name=f"{name}_out")
 
 
 def _build_bottleneck(
@@ -92,7 +92,7 @@ def _build_bottleneck(
     outputs = build.conv(outputs, wide, 1, name=f"{name}_3_conv")
     outputs = build.batch_norm(outputs, name=f"{name}_3_bn", starts_at_zero=True)
     outputs = build.add([shortcut, outputs], name=f"{name}_add")
-    return build.activation(outputs, "relu", name=f"{name}_out")
+    return build.relu(outputs, name=f"{name}_out")
 
 
 def _build_shortcut(
@@ -123,4 +123,4 @@ def _conv_bn_relu(
         name=f"{name}_conv",
     )
     outputs = build.batch_norm(outputs, name=f"{name}_bn")
-    return build.activation(outputs, "relu", name=f"{name}_relu")
+    return build.relu(outputs, name=f"{name}_relu")
