@@ -49,10 +49,11 @@ def _training_flags(work_dir: pathlib.Path) -> list[str]:
         "--model_type=resnet-18",
         "--image_size=32",
         "--train_batch_size=64",
-        "--max_steps=400",
-        "--train_steps_per_eval=100",
-        "--initial_learning_rate=0.05",
-        "--warmup_steps=20",
+        "--max_steps=600",
+        "--train_steps_per_eval=200",
+        "--initial_learning_rate=0.002",
+        "--warmup_steps=50",
+        "--optimizer_type=adam",
     ]
 
 

@@ -121,11 +121,20 @@ def read_text(path: str) -> str | None:
 
 
 def list_names(directory: str) -> list[str]:
-    """Sorted names in a directory; empty if there is no such directory."""
+    """Sorted names in a directory; empty if there is no such directory.
+
+    Raises:
+        StorageError: If it is there and can't be listed.
+    """
     try:
         return sorted(os.listdir(directory))
     except FileNotFoundError:
         return []
+    except OSError as error:
+        raise errors.StorageError(
+            f"{directory} can't be listed ({error.strerror}); expected a directory "
+            "that this user may read."
+        ) from error
 
 
 def remove_files(paths: list[str]) -> None:

@@ -10,6 +10,8 @@ import tensorflow as tf
 from trainer import errors
 
 SHOWN_NAMES = 5
+# What TensorFlow raises for damaged, absent and foreign files, and for no path at all.
+UNREADABLE = (tf.errors.OpError, ValueError, LookupError, RuntimeError, TypeError)
 
 
 def load_pretrained(model: keras.Model, path: str) -> None:
@@ -55,7 +57,7 @@ def _open(path: str) -> Any:
         prefix = prefix.removesuffix(".index").split(".data-")[0]
     try:
         return tf.train.load_checkpoint(prefix)
-    except (ValueError, tf.errors.OpError, TypeError) as error:
+    except UNREADABLE as error:
         raise errors.ConfigError(
             f"--pretrained_checkpoint_path={path} is no readable checkpoint; expected "
             "a prefix such as DIR/model.ckpt-1000, or a directory of checkpoints."

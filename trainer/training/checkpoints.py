@@ -20,6 +20,8 @@ from trainer import errors, storage
 PREFIX = "model.ckpt-"
 JOB_STATE = "job_state"
 NUM_KEPT = 3
+# What TensorFlow raises for damaged, shortened, absent and foreign files.
+UNREADABLE = (tf.errors.OpError, ValueError, LookupError, RuntimeError)
 
 
 class Checkpoints:
@@ -70,7 +72,7 @@ class Checkpoints:
             prefix = os.path.join(self._directory, f"{PREFIX}{step}")
             try:
                 return self._restore(prefix)
-            except (tf.errors.OpError, ValueError, KeyError) as error:
+            except UNREADABLE as error:
                 logging.warning(
                     "Checkpoint %s can't be restored (%s); trying the one before.",
                     prefix,
@@ -135,6 +137,6 @@ def read_job_state(directory: str) -> dict[str, Any] | None:
                 os.path.join(directory, f"{PREFIX}{step}")
             )
             return dict(json.loads(reader.get_tensor(JOB_STATE)))
-        except (tf.errors.OpError, ValueError):
+        except UNREADABLE:
             continue
     return None

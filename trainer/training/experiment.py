@@ -83,6 +83,8 @@ def _run(config: TrainConfig, interruption: Interruption) -> None:
 
 def _build_parts(config: TrainConfig) -> _Parts:
     """Checks the data and the job-dir first: a model takes longer to build."""
+    for warning in config.warnings():
+        logging.warning(warning)
     layout = JobLayout(config.job_dir, environment.trial_id())
     data = inputs.open_inputs(config)
     storage.make_writable_dir(layout.root_dir, "job-dir")

@@ -1,0 +1,71 @@
+"""Jobs that are stopped and run again end with the bytes of one that was not."""
+
+import json
+import signal
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests import jobs
+
+FLAGS = {"max_steps": 60, "train_steps_per_eval": 20, "checkpoint_secs": 1}
+
+
+def read_weights(job_dir, step):
+    prefix = job_dir / "checkpoints" / f"model.ckpt-{step}"
+    reader = tf.train.load_checkpoint(str(prefix))
+    return {
+        name: reader.get_tensor(name)
+        for name in reader.get_variable_to_shape_map()
+        if name != "job_state"
+    }
+
+
+def read_evaluations(job_dir):
+    evaluations = json.loads((job_dir / "metrics.json").read_text())["evaluations"]
+    return [{**one, "secs": None} for one in evaluations]
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(data_dir, tmp_path_factory):
+    job_dir = tmp_path_factory.mktemp("uninterrupted")
+    jobs.run_ok(data_dir, job_dir, **FLAGS)
+    return job_dir
+
+
+def assert_same(job_dir, uninterrupted):
+    found, expected = (read_weights(one, 60) for one in (job_dir, uninterrupted))
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        np.testing.assert_array_equal(found[name], value, err_msg=name)
+    assert read_evaluations(job_dir) == read_evaluations(uninterrupted)
+    models = [one / "model" / "saved_model.pb" for one in (job_dir, uninterrupted)]
+    assert models[0].read_bytes() == models[1].read_bytes()
+
+
+def test_sigterm_saves_and_the_same_command_resumes(data_dir, uninterrupted, tmp_path):
+    code, log = jobs.interrupt(data_dir, tmp_path, after="eval  | step 20", **FLAGS)
+    assert code == 143
+    assert "Ended by SIGTERM; the same command resumes." in log
+    log = jobs.run_ok(data_dir, tmp_path, **FLAGS)
+    assert "resume | step" in log
+    assert_same(tmp_path, uninterrupted)
+
+
+def test_ctrl_c_ends_with_130(data_dir, tmp_path):
+    code, _ = jobs.interrupt(
+        data_dir, tmp_path, after="job   |", number=signal.SIGINT, **FLAGS
+    )
+    assert code == 130
+
+
+@pytest.mark.parametrize("after", ["job   |", "eval  | step 20", "model | step 40"])
+def test_kill_9_loses_nothing(data_dir, uninterrupted, tmp_path, after):
+    code, _ = jobs.interrupt(
+        data_dir, tmp_path, after=after, number=signal.SIGKILL, **FLAGS
+    )
+    assert code == -signal.SIGKILL
+    jobs.run_ok(data_dir, tmp_path, **FLAGS)
+    assert_same(tmp_path, uninterrupted)
+    assert not list(tmp_path.rglob(".staging-*"))

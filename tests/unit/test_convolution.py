@@ -1,0 +1,87 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from trainer import environment
+from trainer.models import convolution
+
+CASES = [
+    (1, 1, "SAME"),
+    (1, 2, "SAME"),
+    (3, 1, "SAME"),
+    (3, 2, "SAME"),
+    (3, 2, "VALID"),
+    (5, 1, "SAME"),
+    (7, 2, "VALID"),
+]
+
+
+def differentiate(function, *tensors):
+    """Outputs and gradients of a sum in which every output counts differently."""
+    with tf.GradientTape() as tape:
+        tape.watch(tensors)
+        outputs = tf.cast(function(*tensors), tf.float32)
+        weights = tf.sin(tf.range(tf.size(outputs), dtype=tf.float32))
+        loss = tf.reduce_sum(tf.reshape(outputs, [-1]) * weights)
+    return [outputs, *tape.gradient(loss, tensors)]
+
+
+def draw(side, kernel_size, dtype=tf.float32):
+    inputs = tf.random.stateless_normal([2, side, side, 4], [0, 1])
+    kernel = tf.random.stateless_normal([kernel_size, kernel_size, 4, 6], [0, 2])
+    return tf.cast(inputs, dtype), tf.cast(kernel, dtype)
+
+
+@pytest.mark.parametrize("cpu_flags", [frozenset(), frozenset({"avx512f"})])
+@pytest.mark.parametrize(("kernel_size", "strides", "padding"), CASES)
+@pytest.mark.parametrize("side", [8, 9])
+def test_gradients_are_tensorflows(
+    monkeypatch, cpu_flags, kernel_size, strides, padding, side
+):
+    monkeypatch.setattr(environment, "cpu_flags", lambda: cpu_flags)
+    options = {"strides": strides, "padding": padding}
+    tensors = draw(side, kernel_size)
+    found = differentiate(lambda i, k: convolution.convolve(i, k, **options), *tensors)
+    expected = differentiate(lambda i, k: tf.nn.conv2d(i, k, **options), *tensors)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-4)
+
+
+@pytest.mark.parametrize(("kernel_size", "strides", "padding"), CASES)
+@pytest.mark.parametrize("side", [8, 9, 31])
+def test_gradients_in_bfloat16_are_those_of_float32(
+    kernel_size, strides, padding, side
+):
+    options = {"strides": strides, "padding": padding}
+    tensors = draw(side, kernel_size, tf.bfloat16)
+    found = differentiate(lambda i, k: convolution.convolve(i, k, **options), *tensors)
+    exact = [tf.cast(tensor, tf.float32) for tensor in tensors]
+    expected = differentiate(lambda i, k: tf.nn.conv2d(i, k, **options), *exact)
+    for one, other in zip(found, expected, strict=True):
+        # bfloat16 has 8 bits: 1/256 of the largest sum.
+        error = np.abs(tf.cast(one, tf.float32) - other).max()
+        assert error < np.abs(other).max() / 100
+
+
+@pytest.mark.parametrize(("kernel_size", "strides"), [(1, 1), (3, 1), (3, 2), (7, 2)])
+@pytest.mark.parametrize("side", [8, 9])
+def test_even_padding_is_half_a_kernel_on_each_side(kernel_size, strides, side):
+    inputs, kernel = draw(side, kernel_size)
+    layer = convolution.Conv2D(
+        6,
+        kernel_size,
+        strides=strides,
+        padding="EVEN",
+        kernel_initializer=lambda shape, **_: tf.reshape(kernel, shape),
+    )
+    margin = [kernel_size // 2] * 2
+    expected = tf.nn.conv2d(inputs, kernel, strides, [[0, 0], margin, margin, [0, 0]])
+    np.testing.assert_allclose(layer(inputs), expected, atol=1e-5)
+
+
+def test_a_bias_is_added():
+    inputs, _ = draw(8, 1)
+    layer = convolution.Conv2D(6, 1, kernel_initializer="zeros", use_bias=True)
+    layer.build(inputs.shape)
+    layer.bias.assign(tf.range(6, dtype=tf.float32))
+    np.testing.assert_array_equal(layer(inputs)[1, 3, 4], range(6))

@@ -1,0 +1,138 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from trainer import config
+from trainer.data import images as preprocessing
+from trainer.training import distribution, losses, steps
+
+NUM_CLASSES = 3
+SIDE = 8
+
+
+def build_config(**options):
+    defaults = {
+        "num_classes": NUM_CLASSES,
+        "max_steps": 10,
+        "train_batch_size": 4,
+        "initial_learning_rate": 0.1,
+        "weight_decay": 0.01,
+    }
+    return config.TrainConfig(**{**defaults, **options})
+
+
+def build_model():
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input([SIDE, SIDE, 3])
+    hidden = keras.layers.BatchNormalization()(inputs)
+    hidden = keras.layers.GlobalAveragePooling2D()(hidden)
+    return keras.Model(inputs, keras.layers.Dense(NUM_CLASSES, name="head")(hidden))
+
+
+def build_trainer(job, *, uses_loss_scale=False):
+    strategy = distribution.build_strategy()
+    with strategy.scope():
+        model = build_model()
+        return steps.Trainer(job, model, strategy, uses_loss_scale=uses_loss_scale)
+
+
+def draw(num_images, seed=0):
+    random = np.random.default_rng(seed)
+    pixels = random.uniform(0, 255, [num_images, SIDE, SIDE, 3]).astype(np.float32)
+    return pixels, random.integers(0, NUM_CLASSES, num_images).astype(np.int32)
+
+
+def repeat(*batch):
+    return iter(tf.data.Dataset.from_tensors(batch).repeat())
+
+
+def kernel_of(model):
+    return model.get_layer("head").kernel.numpy()
+
+
+@pytest.mark.parametrize("uses_loss_scale", [False, True])
+def test_a_step_is_the_documented_loss_and_rule(uses_loss_scale):
+    job = build_config(optimizer_arguments="momentum=0.0")
+    trainer = build_trainer(job, uses_loss_scale=uses_loss_scale)
+    images, labels = draw(4)
+    reference = build_model()
+    with tf.GradientTape() as tape:
+        logits = reference(preprocessing.normalize(images), training=True)
+        targets = 0.9 * tf.one_hot(labels, NUM_CLASSES) + 0.1 / NUM_CLASSES
+        entropy = -tf.reduce_sum(targets * tf.nn.log_softmax(logits), axis=1)
+        head = reference.get_layer("head")
+        # Batch norm's gamma and beta do not decay.
+        decayed = [head.kernel.value, head.bias.value]
+        loss = tf.reduce_mean(entropy) + 0.01 * losses.l2_loss(decayed)
+    gradient = tape.gradient(loss, head.kernel.value)
+    expected = kernel_of(reference) - 0.1 * gradient
+    progress = trainer.train_steps(repeat(images, labels), 1)
+    assert progress.loss == pytest.approx(float(loss), rel=1e-5)
+    np.testing.assert_allclose(kernel_of(trainer.model), expected, atol=1e-6)
+    assert trainer.num_steps_done == 1
+
+
+def test_many_steps_in_one_call_equal_single_steps():
+    job, batch = build_config(), draw(4)
+    at_once, one_by_one = build_trainer(job), build_trainer(job)
+    at_once.train_steps(repeat(*batch), 5)
+    batches = repeat(*batch)
+    for _ in range(5):
+        one_by_one.train_steps(batches, 1)
+    np.testing.assert_array_equal(kernel_of(at_once.model), kernel_of(one_by_one.model))
+
+
+def test_training_stops_after_a_loss_that_is_no_number():
+    trainer = build_trainer(build_config())
+    images, labels = draw(4)
+    images[0, 0, 0, 0] = np.nan
+    progress = trainer.train_steps(repeat(images, labels), 5)
+    assert progress.num_steps == 1
+    assert np.isnan(progress.loss)
+
+
+def test_an_overflow_in_float16_skips_the_step():
+    trainer = build_trainer(build_config(), uses_loss_scale=True)
+    scale = trainer.variables["loss_scale/scale"]
+    scale.assign(float("inf"))
+    before = kernel_of(trainer.model)
+    trainer.train_steps(repeat(*draw(4)), 1)
+    np.testing.assert_array_equal(kernel_of(trainer.model), before)
+
+
+def test_names_of_variables_are_unique_and_complete():
+    trainer = build_trainer(build_config())
+    names = set(trainer.variables)
+    assert {"head/kernel", "head/kernel/Momentum", "global_step"} <= names
+    values = {id(variable) for variable in trainer.variables.values()}
+    assert len(values) == len(names)
+
+
+def evaluate(model, batches, job):
+    return steps.Evaluator(job, model, distribution.build_strategy()).evaluate(batches)
+
+
+def test_padding_counts_for_nothing():
+    job, model = build_config(), build_model()
+    images, labels = draw(5)
+    whole = evaluate(model, [(images, labels, np.ones(5, np.float32))], job)
+    padded = np.concatenate([images[4:], np.full([3, SIDE, SIDE, 3], 9, np.float32)])
+    batches = [
+        (images[:4], labels[:4], np.ones(4, np.float32)),
+        (padded, np.pad(labels[4:], [0, 3]), np.float32([1, 0, 0, 0])),
+    ]
+    split = evaluate(model, batches, job)
+    assert split == pytest.approx(whole)
+    assert split["num_images"] == 5
+
+
+def test_accuracies_are_shares_of_images():
+    job, model = build_config(), build_model()
+    images, _ = draw(6)
+    logits = model(preprocessing.normalize(images), training=False).numpy()
+    right = logits.argmax(axis=1).astype(np.int32)
+    labels = np.where(np.arange(6) < 2, right, (right + 1) % NUM_CLASSES)
+    metrics = evaluate(model, [(images, labels, np.ones(6, np.float32))], job)
+    assert metrics["top_1_accuracy"] == pytest.approx(2 / 6)
+    assert metrics["top_5_accuracy"] == 1.0

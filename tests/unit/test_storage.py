@@ -1,0 +1,111 @@
+import os
+
+import pytest
+
+from trainer import errors, storage
+
+
+@pytest.fixture
+def files(tmp_path):
+    for name in ("a-1.tfrecord", "a-2.tfrecord", "b-1.tfrecord"):
+        (tmp_path / name).write_bytes(b"")
+    (tmp_path / "a-3.tfrecord").mkdir()
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("pattern", "names"),
+    [
+        ("a-*.tfrecord", ["a-1.tfrecord", "a-2.tfrecord"]),
+        ("?-1.tfrecord", ["a-1.tfrecord", "b-1.tfrecord"]),
+        ("a-[1-9].tfrecord", ["a-1.tfrecord", "a-2.tfrecord"]),
+        ("b-1.tfrecord", ["b-1.tfrecord"]),
+    ],
+)
+def test_patterns_match_files_in_order(files, pattern, names):
+    found = storage.match_files(str(files / pattern), "training_data_path")
+    assert found == [str(files / name) for name in names]
+
+
+def test_a_path_with_brackets_in_its_name_is_found(tmp_path):
+    path = tmp_path / "data [1].tfrecord"
+    path.write_bytes(b"")
+    assert storage.match_files(str(path), "training_data_path") == [str(path)]
+
+
+def test_no_match_names_flag_and_what_is_there(files):
+    with pytest.raises(errors.StorageError) as caught:
+        storage.match_files(str(files / "c-*"), "training_data_path")
+    text = str(caught.value)
+    assert f"--training_data_path={files}/c-* matches no file" in text
+    assert "holds a-1.tfrecord, a-2.tfrecord, a-3.tfrecord" in text
+
+
+def test_no_match_says_how_much_of_the_path_exists(tmp_path):
+    with pytest.raises(errors.StorageError, match=f"only {tmp_path} of it exists"):
+        storage.match_files(str(tmp_path / "x" / "y" / "*"), "training_data_path")
+
+
+def test_a_directory_gets_a_pattern_that_works(tmp_path):
+    with pytest.raises(errors.StorageError) as caught:
+        storage.match_files(str(tmp_path), "validation_data_path")
+    assert f"--validation_data_path='{tmp_path}/*.tfrecord'" in str(caught.value)
+
+
+def test_text_is_replaced_whole(tmp_path):
+    path = str(tmp_path / "new" / "metrics.json")
+    storage.write_text(path, "one")
+    storage.write_text(path, "zwei ä")
+    assert storage.read_text(path) == "zwei ä"
+    assert os.listdir(tmp_path / "new") == ["metrics.json"]
+    assert storage.read_text(str(tmp_path / "none")) is None
+
+
+def test_the_marker_is_published_last(tmp_path, monkeypatch):
+    staging = tmp_path / "staging"
+    (staging / "assets").mkdir(parents=True)
+    for name in ("assets/z.txt", "saved_model.pb", "zebra.txt"):
+        (staging / name).write_text(name)
+    moved, replace = [], os.replace
+    monkeypatch.setattr(
+        os, "replace", lambda source, to: (moved.append(to), replace(source, to))
+    )
+    target = tmp_path / "model"
+    (target / "assets").mkdir(parents=True)
+    (target / "keep.txt").write_text("mine")
+    storage.publish_files(str(staging), str(target), marker="saved_model.pb")
+    assert moved[-1] == str(target / "saved_model.pb")
+    assert sorted(os.listdir(target)) == [
+        "assets",
+        "keep.txt",
+        "saved_model.pb",
+        "zebra.txt",
+    ]
+
+
+def test_staging_leaves_nothing_after_an_error(tmp_path):
+    def fail():
+        with storage.staging_dir(str(tmp_path)) as staging:
+            open(os.path.join(staging, "half"), "w").close()
+            raise OSError("no space")
+
+    with pytest.raises(OSError, match="no space"):
+        fail()
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_dir_that_can_be_made_is_made(tmp_path):
+    storage.make_writable_dir(str(tmp_path / "a" / "b"), "job-dir")
+    assert os.listdir(tmp_path / "a" / "b") == []
+
+
+def test_a_dir_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(errors.StorageError, match=r"--job-dir=.*file can't be written"):
+        storage.make_writable_dir(str(tmp_path / "file"), "job-dir")
+
+
+@pytest.mark.parametrize("call", [storage.match_files, storage.make_writable_dir])
+def test_gs_paths_say_what_to_do(call):
+    with pytest.raises(errors.StorageError, match="mount the bucket"):
+        call("gs://bucket/data", "job-dir")
