@@ -47,7 +47,9 @@ def truncated(tmp_path):
     write(tmp_path / "whole", [1, 2, 3])
     content = (tmp_path / "whole").read_bytes()
     (tmp_path / "train.tfrecord").write_bytes(content[:-20])
-    return {"training_data_path": f"{tmp_path}/train.tfrecord"}, "ends in the middle"
+    return {
+        "training_data_path": f"{tmp_path}/train.tfrecord"
+    }, "is truncated: record 2 goes beyond its end"
 
 
 def no_picture_feature(tmp_path):
@@ -64,7 +66,7 @@ def label_beyond_num_classes(tmp_path):
     write(tmp_path / "train", [1, 2, 4])
     return (
         {"training_data_path": f"{tmp_path}/train"},
-        f"image/class/label is 4 in {tmp_path}/train record 2",
+        f"image/class/label is 4 in {tmp_path}/train, record 2",
     )
 
 
@@ -79,7 +81,7 @@ def undecodable(tmp_path):
 
 
 def diverging(_):
-    return {"initial_learning_rate": 1e30, "max_steps": 30}, "learning rate of 1e+30"
+    return {"initial_learning_rate": 1e30, "max_steps": 30}, "with a learning rate of"
 
 
 def no_write_access(tmp_path):
