@@ -20,7 +20,7 @@ $(VENV)/ready: requirements/dev.txt
 
 smoke: setup  ## Make a small real data set, convert, train, export, predict: 5 minutes
 	rm -rf smoke
-	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python scripts/smoke.py --work_dir=smoke
+	PYTHONPATH=. $(BIN)/python scripts/smoke.py --work_dir=smoke
 
 test: setup  ## Run the tests that need no network, GPU, root or Docker
 	$(BIN)/python -m pytest

@@ -18,8 +18,8 @@ from sklearn import datasets
 
 NAMES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 SIDE_PIXELS = 32
-# A model of 32 pixels is shown the inner half of a picture's width and height.
-MARGIN_PIXELS = 12
+# A model of 48 pixels is shown the inner 60 % of a picture's width and height.
+MARGIN_PIXELS = 8
 VALIDATION_EVERY = 5
 # Ink runs from 0 to 16. Source: sklearn.datasets.load_digits.
 MAX_INK = 16

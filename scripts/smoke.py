@@ -1,6 +1,6 @@
 """The first five minutes: real pictures in, a model that reads them out.
 
-    python scripts/smoke.py --work_dir=smoke
+    PYTHONPATH=. python scripts/smoke.py --work_dir=smoke
 
 Writes scikit-learn's handwritten digits as PNG files, converts them to TFRecord,
 trains a small ResNet, loads the SavedModel and lets it read some digits that it has
@@ -13,6 +13,8 @@ import pathlib
 import subprocess
 import sys
 from collections.abc import Sequence
+
+from trainer import environment
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 EXPECTED_ACCURACY = 0.95
@@ -47,10 +49,9 @@ def _training_flags(work_dir: pathlib.Path) -> list[str]:
         f"--job-dir={work_dir}/job",
         f"--num_classes={NUM_CLASSES}",
         "--model_type=resnet-18",
-        "--image_size=32",
+        "--image_size=48",
         "--train_batch_size=64",
         "--max_steps=600",
-        "--train_steps_per_eval=200",
         "--initial_learning_rate=0.002",
         "--warmup_steps=50",
         "--optimizer_type=adam",
@@ -65,7 +66,9 @@ def _run(*arguments: str) -> None:
 
 def _predict(work_dir: pathlib.Path) -> None:
     """Prints what the SavedModel says of one validation picture of each class."""
-    import tensorflow as tf
+    environment.quiet_tensorflow()
+    with environment.hidden_native_stderr():
+        import tensorflow as tf
 
     names = (work_dir / "data" / "labels.txt").read_text().splitlines()
     predict = tf.saved_model.load(str(work_dir / "job" / "model")).signatures[

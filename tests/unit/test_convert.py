@@ -372,4 +372,4 @@ def test_digits_are_written_in_two_splits_of_ten_classes(tmp_path):
     assert counts == {"train": 1442, "validation": 355}
     assert len(list(tmp_path.glob("validation/*"))) == 10
     with Image.open(next(tmp_path.glob("train/zero/*.png"))) as image:
-        assert (image.size, image.mode) == ((56, 56), "RGB")
+        assert (image.size, image.mode) == ((48, 48), "RGB")
