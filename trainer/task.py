@@ -41,7 +41,7 @@ def _convert(job: config.ConvertConfig) -> None:
 
 WORDS = {
     "train": Word(
-        "Train a model and keep the most accurate SavedModel in job-dir/model.",
+        "Train a model; the best SavedModel goes to job-dir/model.",
         "--training_data_path='data/train-*' "
         "--validation_data_path='data/validation-*' --job-dir=jobs/flowers "
         "--num_classes=5 --max_steps=3000 --initial_learning_rate=0.032",

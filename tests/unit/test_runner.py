@@ -1,0 +1,111 @@
+import math
+
+import pytest
+
+from trainer import errors
+from trainer.training import runner, steps
+from trainer.training.interruption import Interrupted, Interruption
+
+
+class Trainer:
+    """Takes steps of a set duration on a clock of its own."""
+
+    batch_size = 10
+
+    def __init__(self, clock, *, secs_a_step=0.5, nan_at=None):
+        self.num_steps_done = 0
+        self.calls = []
+        self._clock = clock
+        self._secs_a_step = secs_a_step
+        self._nan_at = nan_at
+
+    def learning_rate_at(self, step):
+        return 0.1 * step
+
+    def train_steps(self, _, num_steps):
+        self.calls.append(num_steps)
+        self._clock.now += num_steps * self._secs_a_step
+        self.num_steps_done += num_steps
+        is_broken = self._nan_at is not None and self.num_steps_done > self._nan_at
+        return steps.Progress(num_steps, math.nan if is_broken else 2.0, 0.25)
+
+
+class Clock:
+    now = 0.0
+
+    def monotonic(self):
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    fake = Clock()
+    monkeypatch.setattr(runner, "time", fake)
+    return fake
+
+
+def build(trainer, windows=None, interruption=None, report_secs=10):
+    return runner.Runner(
+        trainer,
+        iter(()),
+        interruption=interruption or Interruption(),
+        observers=[] if windows is None else [windows.append],
+        report_secs=report_secs,
+    )
+
+
+def ignore():
+    pass
+
+
+def test_it_stops_at_the_step(clock):
+    trainer = Trainer(clock)
+    build(trainer).train(7, save=ignore, save_secs=100)
+    assert trainer.num_steps_done == 7
+    assert sum(trainer.calls) == 7
+
+
+def test_a_call_takes_about_a_second(clock):
+    trainer = Trainer(clock, secs_a_step=0.125)
+    build(trainer).train(30, save=ignore, save_secs=100)
+    assert trainer.calls == [1, 2, 4, 8, 8, 7]
+
+
+def test_a_slow_step_is_a_call_of_its_own(clock):
+    trainer = Trainer(clock, secs_a_step=30)
+    build(trainer).train(3, save=ignore, save_secs=1000)
+    assert trainer.calls == [1, 1, 1]
+
+
+def test_windows_cover_the_report_interval(clock):
+    windows = []
+    build(Trainer(clock), windows).train(50, save=ignore, save_secs=100)
+    assert [window.step for window in windows] == [21, 41, 50]
+    window = windows[0]
+    assert window.loss == 2.0
+    assert window.accuracy == 0.25
+    assert window.images_per_second == pytest.approx(20)
+    assert window.learning_rate == pytest.approx(2.0)
+
+
+def test_it_saves_at_the_interval(clock):
+    saved, trainer = [], Trainer(clock)
+    build(trainer).train(60, save=lambda: saved.append(clock.now), save_secs=10)
+    assert saved == [10.5, 20.5]
+
+
+def test_a_loss_that_is_no_number_ends_the_job(clock):
+    trainer = Trainer(clock, nan_at=0)
+    with pytest.raises(errors.TrainingError, match="The loss is nan at step 0, with a"):
+        build(trainer).train(10, save=ignore, save_secs=100)
+
+
+def test_a_signal_ends_it_between_calls(clock):
+    interruption = Interruption()
+    interruption.defer()
+    trainer = Trainer(clock)
+    interruption._receive(15, None)
+    with pytest.raises(Interrupted) as caught:
+        build(trainer, interruption=interruption).train(10, save=ignore, save_secs=100)
+    assert caught.value.exit_code == 143
+    assert trainer.calls == []

@@ -1,0 +1,87 @@
+import logging
+
+import pytest
+
+from trainer import __version__, errors, flags, task
+
+TRAIN = [
+    "--training_data_path=a",
+    "--validation_data_path=b",
+    "--job-dir=c",
+    "--num_classes=2",
+    "--max_steps=1",
+]
+
+
+@pytest.fixture
+def jobs(monkeypatch):
+    """Words that record what they were asked to do."""
+    seen = []
+    for name, word in task.WORDS.items():
+        run = lambda job, name=name: seen.append((name, job))  # noqa: E731
+        monkeypatch.setitem(task.WORDS, name, word._replace(run=run))
+    return seen
+
+
+def test_flags_alone_train(jobs):
+    assert task.main(TRAIN) == 0
+    assert task.main(["train", *TRAIN]) == 0
+    assert [name for name, _ in jobs] == ["train", "train"]
+    assert jobs[0] == jobs[1]
+
+
+def test_a_word_takes_its_own_flags(jobs):
+    assert task.main(["convert", "--images_dir=photos", "--output_dir=data"]) == 0
+    ((name, job),) = jobs
+    assert (name, job.images_dir) == ("convert", "photos")
+
+
+def test_an_unknown_word_ends_with_1(caplog):
+    assert task.main(["trian"]) == 1
+    assert "Unknown word 'trian'; expected one of train, convert" in caplog.text
+
+
+@pytest.mark.parametrize("word", [[], ["train"], ["convert"]])
+@pytest.mark.parametrize("flag", sorted(flags.HELP_FLAGS))
+def test_help_ends_with_0(capsys, word, flag):
+    assert task.main([*word, flag]) == 0
+    text = capsys.readouterr().out
+    assert "Usage: python -m trainer.task" in text
+    assert ("--images_dir" if word == ["convert"] else "--max_steps") in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_the_version_is_printed(capsys):
+    assert task.main(["--version"]) == 0
+    assert capsys.readouterr().out == f"{__version__}\n"
+
+
+def fail_with(monkeypatch, error):
+    def run(_):
+        raise error
+
+    word = task.WORDS["train"]._replace(run=run)
+    monkeypatch.setitem(task.WORDS, "train", word)
+
+
+def test_an_owners_mistake_ends_with_1_and_no_traceback(monkeypatch, caplog):
+    fail_with(monkeypatch, errors.DataError("one\ntwo"))
+    assert task.main(TRAIN) == 1
+    assert [record.getMessage() for record in caplog.records] == [
+        "DataError: one",
+        "DataError: two",
+    ]
+    assert not any(record.exc_info for record in caplog.records)
+
+
+def test_a_bug_ends_with_2_and_its_traceback(monkeypatch, caplog):
+    fail_with(monkeypatch, ZeroDivisionError("oops"))
+    assert task.main(TRAIN) == 2
+    (record,) = [one for one in caplog.records if one.levelno == logging.ERROR]
+    assert record.exc_info[0] is ZeroDivisionError
+
+
+def test_the_exit_code_of_a_word_is_passed_on(monkeypatch):
+    word = task.WORDS["train"]._replace(run=lambda _: 143)
+    monkeypatch.setitem(task.WORDS, "train", word)
+    assert task.main(TRAIN) == 143
