@@ -100,10 +100,12 @@ def _run_measurement(mode: str, case: Case, argv: Sequence[str]) -> float:
     done = subprocess.run(
         command,
         env={**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        check=True,
+        capture_output=True,
+        text=True,
+        check=False,
     )
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)} failed:\n{done.stderr}")
     return float(done.stdout.splitlines()[-1])
 
 
@@ -182,7 +184,7 @@ def _build_own_step(mode: str, case: Case, pattern: str | None) -> Callable[[], 
             job, model, strategy, uses_loss_scale=precision == "float16"
         )
     if mode == "files":
-        index = tfrecord.index_files(storage.glob(pattern))
+        index = tfrecord.index_files(storage.match_files(pattern, "training_data_path"))
         batches = pipeline.training_batches(
             pipeline.ExampleSource(index, 1),
             image_size=case.image_size,
