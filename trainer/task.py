@@ -15,6 +15,8 @@ from trainer import __version__, config, environment, errors, flags
 EXIT_OK = 0
 EXIT_JOB_ERROR = 1
 EXIT_BUG = 2
+# As a shell reports a process that ended by Ctrl-C.
+EXIT_INTERRUPTED = 130
 
 
 class Word(NamedTuple):
@@ -78,8 +80,8 @@ def main(argv: Sequence[str]) -> int:
             logging.error("%s: %s", type(error).__name__, line)
         return EXIT_JOB_ERROR
     except KeyboardInterrupt:
-        logging.error("Interrupted; run the same command again to resume.")
-        return EXIT_JOB_ERROR
+        logging.error("Interrupted before there was anything to save.")
+        return EXIT_INTERRUPTED
     except Exception:
         logging.exception(
             "Internal error; this is a bug in the trainer, not in the job."

@@ -81,6 +81,12 @@ def test_a_bug_ends_with_2_and_its_traceback(monkeypatch, caplog):
     assert record.exc_info[0] is ZeroDivisionError
 
 
+def test_ctrl_c_ends_with_130_and_no_traceback(monkeypatch, caplog):
+    fail_with(monkeypatch, KeyboardInterrupt())
+    assert task.main(TRAIN) == 130
+    assert not any(record.exc_info for record in caplog.records)
+
+
 def test_the_exit_code_of_a_word_is_passed_on(monkeypatch):
     word = task.WORDS["train"]._replace(run=lambda _: 143)
     monkeypatch.setitem(task.WORDS, "train", word)
