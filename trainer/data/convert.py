@@ -17,6 +17,7 @@ from collections.abc import Generator, Iterable, Mapping, Sequence
 from typing import Any
 
 from trainer import config, errors, storage
+from trainer.config.lists import parse_split
 from trainer.data import folders, normalize, report, rows, shards
 
 REQUIRED_SPLITS = ("train", "validation")
@@ -75,7 +76,7 @@ def _check_dirs(job: config.ConvertConfig) -> None:
 def _read_source(job: config.ConvertConfig, bad_rows: rows.BadRows) -> report.Source:
     labels = rows.read_labels(job.labels_file) if job.labels_file else []
     if job.images_dir:
-        shares = config.parse_split(job.split)
+        shares = parse_split(job.split)
         _check_split_names(shares, job.split)
         labels, found, splits, ignored = folders.read_tree(
             job.images_dir, labels=labels, shares=shares, bad_rows=bad_rows

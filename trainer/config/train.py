@@ -1,13 +1,11 @@
-"""Every knob of every word: meaning, default, range, and the checks across knobs.
-
-A field made with `knob` is the one place that knows a flag's default, range and help
-text; flags.py turns fields into flags. Nothing here imports TensorFlow.
-"""
+"""Every knob of `train`, and the checks across them."""
 
 import dataclasses
 import math
 from collections.abc import Iterator
-from typing import Any
+
+from trainer.config.knobs import knob
+from trainer.config.lists import parse_numbers, parse_optimizer_arguments
 
 # Native side in pixels. EfficientNet: Tan & Le 2019, arxiv.org/abs/1905.11946, and
 # the published checkpoints; ResNet: He et al. 2015, arxiv.org/abs/1512.03385.
@@ -38,24 +36,6 @@ OPTIMIZER_ARGUMENTS: dict[str, dict[str, float | bool]] = {
 }
 
 DEFAULT_EVALUATIONS = 20
-
-
-def knob(default: Any, meaning: str, **limits: Any) -> Any:
-    """Declares a field that becomes a flag.
-
-    Args:
-        default: Value when the flag is absent; `None` where the flag is required or
-            its default depends on other flags (the meaning then says on which).
-        meaning: Help text, one or two sentences.
-        **limits: `minimum`, `above`, `maximum`, `below`: bounds of a number;
-            `choices`: allowed strings; `required`: True if the flag must be given.
-
-    Returns:
-        A dataclass field.
-    """
-    return dataclasses.field(
-        default=default, metadata={"meaning": meaning, "limits": limits}
-    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -294,117 +274,3 @@ class TrainConfig:
                 "--stepwise_learning_rate_levels must be 0 or more, got "
                 f"{self.stepwise_learning_rate_levels}."
             )
-
-
-@dataclasses.dataclass(frozen=True)
-class ConvertConfig:
-    """What `convert` was asked to write."""
-
-    images_dir: str = knob(
-        "",
-        "Folder with one subfolder of images a class. If it has train/ and "
-        "validation/ (or val/), those are the splits; test/ is written as well.",
-    )
-    train_csv: str = knob(
-        "", "CSV with lines image-path,label of the training images; may be a glob."
-    )
-    validation_csv: str = knob(
-        "", "CSV with lines image-path,label of the validation images; may be a glob."
-    )
-    labels_file: str = knob(
-        "",
-        "Text file with one label a line; the first line is class 1. Required with "
-        "--train_csv; with --images_dir the default is the sorted folder names.",
-    )
-    output_dir: str = knob(
-        "",
-        "Folder for train-*.tfrecord, validation-*.tfrecord and labels.txt. Files "
-        "that this command did not write are never deleted.",
-        required=True,
-    )
-    split: str = knob(
-        "train:0.9,validation:0.1",
-        "Shares of --images_dir without split folders, by content hash: the same "
-        "picture always lands in the same split.",
-    )
-    shard_mb: int = knob(
-        128, "Size that shards are kept under, in megabytes.", minimum=1
-    )
-    skip_bad: bool = knob(
-        False,
-        "Leave out rows with an unknown label or an unreadable image, and list them "
-        "at the end, instead of stopping at the first.",
-    )
-    project_id: str = knob(
-        "", "Accepted as the original script's flag; only a cloud runner needs it."
-    )
-
-    def problems(self) -> Iterator[str]:
-        """Yields a sentence for each combination of values that can't work."""
-        csv = [self.train_csv, self.validation_csv, self.labels_file]
-        if self.images_dir and (self.train_csv or self.validation_csv):
-            yield "--images_dir and --train_csv/--validation_csv exclude each other."
-        elif not self.images_dir and not all(csv):
-            yield (
-                "Give --images_dir, or all of --train_csv, --validation_csv and "
-                "--labels_file."
-            )
-        try:
-            parse_split(self.split)
-        except ValueError as error:
-            yield f"--split: {error}."
-
-
-def parse_optimizer_arguments(text: str) -> dict[str, float | bool]:
-    """Parses "momentum=0.9,use_nesterov=False".
-
-    Raises:
-        ValueError: If a part is not name=number, name=True or name=False.
-    """
-    arguments: dict[str, float | bool] = {}
-    for part in filter(None, (part.strip() for part in text.split(","))):
-        name, _, value = (piece.strip() for piece in part.partition("="))
-        if value.lower() in ("true", "false"):
-            arguments[name] = value.lower() == "true"
-            continue
-        try:
-            arguments[name] = float(value)
-        except ValueError:
-            raise ValueError(
-                f"expected name=value,name=value with numbers, True or False, "
-                f"got {part!r}"
-            ) from None
-    return arguments
-
-
-def parse_numbers(text: str, kind: type) -> list[Any]:
-    """Parses a comma list of numbers.
-
-    Raises:
-        ValueError: If an entry is no number of that kind, or there is none.
-    """
-    try:
-        numbers = [kind(part) for part in text.split(",")]
-    except ValueError:
-        raise ValueError(
-            f"expected a comma list of {kind.__name__}s, got {text!r}"
-        ) from None
-    return numbers
-
-
-def parse_split(text: str) -> dict[str, float]:
-    """Parses "train:0.9,validation:0.1" into shares that add up to 1.
-
-    Raises:
-        ValueError: If a part is not name:share or the shares do not add up to 1.
-    """
-    shares: dict[str, float] = {}
-    for part in text.split(","):
-        name, _, share = part.partition(":")
-        try:
-            shares[name.strip()] = float(share)
-        except ValueError:
-            raise ValueError(f"expected name:share, got {part!r}") from None
-    if abs(sum(shares.values()) - 1) > 1e-6 or min(shares.values()) <= 0:
-        raise ValueError(f"shares must be positive and add up to 1, got {text!r}")
-    return shares

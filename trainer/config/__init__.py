@@ -1,0 +1,16 @@
+"""Every knob of every word: meaning, default, range, and the checks across knobs.
+
+A field made with `knob` is the one place that knows a flag's default, range and help
+text; flags.py turns fields into flags. One file a word. Nothing here imports
+TensorFlow.
+"""
+
+from trainer.config.convert import ConvertConfig
+from trainer.config.train import MODEL_IMAGE_SIZES, OPTIMIZER_ARGUMENTS, TrainConfig
+
+__all__ = [
+    "MODEL_IMAGE_SIZES",
+    "OPTIMIZER_ARGUMENTS",
+    "ConvertConfig",
+    "TrainConfig",
+]

@@ -1,0 +1,66 @@
+"""Every knob of `convert`, and the checks across them."""
+
+import dataclasses
+from collections.abc import Iterator
+
+from trainer.config.knobs import knob
+from trainer.config.lists import parse_split
+
+
+@dataclasses.dataclass(frozen=True)
+class ConvertConfig:
+    """What `convert` was asked to write."""
+
+    images_dir: str = knob(
+        "",
+        "Folder with one subfolder of images a class. If it has train/ and "
+        "validation/ (or val/), those are the splits; test/ is written as well.",
+    )
+    train_csv: str = knob(
+        "", "CSV with lines image-path,label of the training images; may be a glob."
+    )
+    validation_csv: str = knob(
+        "", "CSV with lines image-path,label of the validation images; may be a glob."
+    )
+    labels_file: str = knob(
+        "",
+        "Text file with one label a line; the first line is class 1. Required with "
+        "--train_csv; with --images_dir the default is the sorted folder names.",
+    )
+    output_dir: str = knob(
+        "",
+        "Folder for train-*.tfrecord, validation-*.tfrecord and labels.txt. Files "
+        "that this command did not write are never deleted.",
+        required=True,
+    )
+    split: str = knob(
+        "train:0.9,validation:0.1",
+        "Shares of --images_dir without split folders, by content hash: the same "
+        "picture always lands in the same split.",
+    )
+    shard_mb: int = knob(
+        128, "Size that shards are kept under, in megabytes.", minimum=1
+    )
+    skip_bad: bool = knob(
+        False,
+        "Leave out rows with an unknown label or an unreadable image, and list them "
+        "at the end, instead of stopping at the first.",
+    )
+    project_id: str = knob(
+        "", "Accepted as the original script's flag; only a cloud runner needs it."
+    )
+
+    def problems(self) -> Iterator[str]:
+        """Yields a sentence for each combination of values that can't work."""
+        csv = [self.train_csv, self.validation_csv, self.labels_file]
+        if self.images_dir and (self.train_csv or self.validation_csv):
+            yield "--images_dir and --train_csv/--validation_csv exclude each other."
+        elif not self.images_dir and not all(csv):
+            yield (
+                "Give --images_dir, or all of --train_csv, --validation_csv and "
+                "--labels_file."
+            )
+        try:
+            parse_split(self.split)
+        except ValueError as error:
+            yield f"--split: {error}."
