@@ -138,7 +138,7 @@ def _build_keras_step(case: Case) -> Callable[[], Any]:
     )
     optimizer = keras.optimizers.SGD(0.05, momentum=0.9)
     loss_function = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    images, labels = next(_synthetic_batches(case))
+    images, labels, _ = next(_synthetic_batches(case))
 
     @tf.function
     def train_step(images: Any, labels: Any) -> Any:
@@ -156,7 +156,7 @@ def _build_keras_step(case: Case) -> Callable[[], Any]:
 def _build_own_step(mode: str, case: Case, pattern: str | None) -> Callable[[], Any]:
     """The job's own step; `mode` is a precision, or "files" for auto from files."""
     from trainer import config, environment, storage
-    from trainer.data import pipeline, tfrecord
+    from trainer.data import bad_records, pipeline, tfrecord
     from trainer.models import factory
     from trainer.training import distribution, steps
 
@@ -184,15 +184,16 @@ def _build_own_step(mode: str, case: Case, pattern: str | None) -> Callable[[], 
             job, model, strategy, uses_loss_scale=precision == "float16"
         )
     if mode == "files":
-        index = tfrecord.index_files(storage.match_files(pattern, "training_data_path"))
-        batches = pipeline.training_batches(
-            pipeline.ExampleSource(index, 1),
+        flag = "training_data_path"
+        index = tfrecord.index_files(storage.match_files(pattern, flag))
+        bad = bad_records.BadRecords(index, limit=0, flag=flag)
+        batches = pipeline.TrainingInput(
+            pipeline.ExampleSource(index, bad, 1),
             image_size=case.image_size,
             batch_size=case.batch_size,
             seed=0,
-            start_step=0,
         )
-        iterator = iter(batches)
+        iterator = iter(batches.open(0))
     else:
         iterator = _synthetic_batches(case)
     return lambda: trainer.train_steps(iterator, 1)
@@ -207,7 +208,9 @@ def _synthetic_batches(case: Case) -> Any:
     labels = tf.random.stateless_uniform(
         shape[:1], [0, 1], maxval=NUM_CLASSES, dtype=tf.int32
     )
-    return iter(tf.data.Dataset.from_tensors((images, labels)).cache().repeat())
+    weights = tf.ones(shape[:1])
+    batch = tf.data.Dataset.from_tensors((images, labels, weights))
+    return iter(batch.cache().repeat())
 
 
 def _print_table(found: dict[tuple[Case, str], list[float]]) -> None:

@@ -2,10 +2,11 @@ import logging
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests import pictures
 from trainer import errors
-from trainer.data import labels, tfrecord
+from trainer.data import bad_records, labels, tfrecord
 
 
 def build_splits(tmp_path, training, validation):
@@ -15,8 +16,60 @@ def build_splits(tmp_path, training, validation):
             tmp_path / flag, [pictures.example(b"jpeg", value) for value in values]
         )
         name = f"{flag}_data_path"
-        splits[name] = labels.read_split(tfrecord.index_files([path]))
+        index = tfrecord.index_files([path])
+        splits[name] = labels.read_split(index, accept(index))
     return splits
+
+
+def accept(index, limit=10):
+    return bad_records.BadRecords(index, limit=limit, flag="training_data_path")
+
+
+def write_bad(tmp_path):
+    """Three records: damaged, no tf.Example, and a good one with label 2."""
+    good = pictures.example(b"jpeg", 2)
+    path = pictures.write_records(tmp_path / "train", [good, b"\xff broken", good])
+    with open(path, "r+b") as file:
+        file.seek(20)
+        file.write(b"\0\0")
+    return tfrecord.index_files([path])
+
+
+def test_damaged_and_broken_records_are_counted_and_named(tmp_path, caplog):
+    index = write_bad(tmp_path)
+    bad = accept(index)
+    split = labels.read_split(index, bad)
+    np.testing.assert_array_equal(split.labels, [labels.NO_LABEL] * 2 + [2])
+    assert f"{tmp_path}/train, record 0 (byte 12) is damaged" in caplog.text
+    assert "record 1" in caplog.text
+    assert "is no tf.train.Example; it is skipped." in caplog.text
+    assert [one["record"] for one in bad.describe()] == [0, 1]
+
+
+def test_more_bad_records_than_allowed_end_the_job(tmp_path):
+    index = write_bad(tmp_path)
+    with pytest.raises(
+        errors.DataError,
+        match=r"--training_data_path has more bad records than --max_bad_records allows"
+        r", which is 1; the last one: .*train, record 1",
+    ):
+        labels.read_split(index, accept(index, limit=1))
+
+
+def test_bad_records_have_no_label_to_check(tmp_path):
+    index = write_bad(tmp_path)
+    splits = {"training_data_path": labels.read_split(index, accept(index))}
+    assert resolve(splits) == 1
+
+
+@pytest.mark.parametrize("feature", ["image/encoded", "image/class/label"])
+def test_a_record_without_a_feature_is_no_damage(tmp_path, feature):
+    example = tf.train.Example.FromString(pictures.example(b"jpeg", 1))
+    del example.features.feature[feature]
+    path = pictures.write_records(tmp_path / "a", [example.SerializeToString()])
+    index = tfrecord.index_files([path])
+    with pytest.raises(errors.DataError, match=f"record 0 lacks {feature}"):
+        labels.read_split(index, accept(index))
 
 
 def resolve(splits, label_offset="auto", num_classes=3):
@@ -101,6 +154,7 @@ def test_a_class_without_images_is_warned_of(tmp_path, caplog):
 
 def test_reading_many_labels_shows_progress(tmp_path, caplog, monkeypatch):
     monkeypatch.setattr(labels, "PROGRESS_SECS", 0.0)
+    monkeypatch.setattr(labels, "READ_BATCH", 1)
     caplog.set_level(logging.INFO)
     build_splits(tmp_path, [1, 2], [1])
     assert "data  | 1 of 2 labels read" in caplog.messages

@@ -12,35 +12,81 @@ from collections.abc import Mapping
 import numpy as np
 
 from trainer import errors
-from trainer.data import examples, tfrecord
+from trainer.data import bad_records, examples, tfrecord
 
 PROGRESS_SECS = 10.0
+# Records that are parsed in one call.
+READ_BATCH = 512
+# In place of the label of a bad record; no int64 of real data comes near.
+NO_LABEL = int(np.iinfo(np.int64).min)
 
 
 @dataclasses.dataclass(frozen=True)
 class Split:
-    """Records and their labels, int64 [records], as in the data."""
+    """Records and their labels.
+
+    Attributes:
+        index: The records.
+        labels: int64 [records], as in the data; NO_LABEL where the record is bad.
+    """
 
     index: tfrecord.RecordIndex
     labels: np.ndarray
 
 
-def read_split(index: tfrecord.RecordIndex) -> Split:
+def read_split(index: tfrecord.RecordIndex, bad: bad_records.BadRecords) -> Split:
     """Reads and checks every record once.
 
+    Args:
+        index: The records.
+        bad: Takes those that are damaged or no tf.train.Example.
+
     Raises:
-        DataError: If one is damaged, or lacks its picture or its label.
+        DataError: If a record lacks its picture or its label, or too many are bad.
     """
-    labels = np.empty(len(index), np.int64)
+    labels = np.full(len(index), NO_LABEL)
     shown_at = time.monotonic()
-    for record in range(len(index)):
-        labels[record] = examples.parse_label(
-            index.read(record), index.describe(record)
-        )
+    for start in range(0, len(index), READ_BATCH):
+        records = range(start, min(start + READ_BATCH, len(index)))
+        labels[records.start : records.stop] = _read_labels(index, records, bad)
         if time.monotonic() - shown_at >= PROGRESS_SECS:
-            logging.info("data  | %d of %d labels read", record, len(index))
+            logging.info("data  | %d of %d labels read", records.stop, len(index))
             shown_at = time.monotonic()
     return Split(index, labels)
+
+
+def _read_labels(
+    index: tfrecord.RecordIndex, records: range, bad: bad_records.BadRecords
+) -> np.ndarray:
+    serialized = {}
+    for record in records:
+        try:
+            serialized[record] = index.read(record)
+        except errors.DamagedError as error:
+            bad.add(record, error.reason)
+    labels = np.full(len(records), NO_LABEL)
+    positions = [record - records.start for record in serialized]
+    found = examples.parse_labels(list(serialized.values()))
+    if found is None:
+        found = [
+            _parse_label(index, record, data, bad)
+            for record, data in serialized.items()
+        ]
+    labels[positions] = found
+    return labels
+
+
+def _parse_label(
+    index: tfrecord.RecordIndex,
+    record: int,
+    serialized: bytes,
+    bad: bad_records.BadRecords,
+) -> int:
+    label = examples.parse_label(serialized, index.describe(record))
+    if label is None:
+        bad.add(record, examples.BROKEN)
+        return NO_LABEL
+    return label
 
 
 def resolve_label_offset(
@@ -100,7 +146,8 @@ def _find(splits: Mapping[str, Split], label: int) -> str | None:
 
 def _check_range(split: Split, offset: int, num_classes: int) -> None:
     first, last = offset, offset + num_classes - 1
-    wrong = np.flatnonzero((split.labels < first) | (split.labels > last))
+    is_wrong = (split.labels < first) | (split.labels > last)
+    wrong = np.flatnonzero(is_wrong & (split.labels != NO_LABEL))
     if len(wrong):
         record = int(wrong[0])
         raise errors.DataError(
@@ -119,9 +166,9 @@ def _warn_of_missing_classes(
     splits: Mapping[str, Split], offset: int, num_classes: int
 ) -> None:
     for flag, split in splits.items():
-        num_seen = len(np.unique(split.labels))
+        present = set(np.unique(split.labels).tolist()) - {NO_LABEL}
+        num_seen = len(present)
         if num_seen < num_classes:
-            present = set(split.labels.tolist())
             missing = next(
                 label
                 for label in range(offset, offset + num_classes)

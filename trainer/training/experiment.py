@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import keras
-import tensorflow as tf
 
 from trainer import environment, storage
 from trainer.config import TrainConfig
@@ -98,7 +97,7 @@ def _build_parts(config: TrainConfig) -> _Parts:
             config, trained, strategy, uses_loss_scale=precision == "float16"
         )
         evaluator = steps.Evaluator(config, scored, strategy)
-    state = job_state.JobState(config, layout, trainer)
+    state = job_state.JobState(config, layout, trainer, data.bad_records)
     return _Parts(layout, data, trainer, evaluator, state)
 
 
@@ -149,7 +148,12 @@ def _train_and_evaluate(
     )
     steps_runner = runner.Runner(
         trainer,
-        _iterate_batches(config, parts),
+        pipeline.TrainingInput(
+            parts.data.training,
+            image_size=config.resolved_image_size,
+            batch_size=config.train_batch_size,
+            seed=config.seed,
+        ),
         interruption=interruption,
         observers=[shown.show, functools.partial(_write_window, events)],
         report_secs=shown.report_secs,
@@ -182,21 +186,6 @@ def _plan_evaluations(config: TrainConfig, parts: _Parts) -> list[int]:
     )
 
 
-def _iterate_batches(
-    config: TrainConfig, parts: _Parts
-) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
-    """Batches from the trainer's step on; the first `next` starts reading."""
-    return iter(
-        pipeline.training_batches(
-            parts.data.training,
-            image_size=config.resolved_image_size,
-            batch_size=config.train_batch_size,
-            seed=config.seed,
-            start_step=parts.trainer.num_steps_done,
-        )
-    )
-
-
 def _build_actions(
     config: TrainConfig, parts: _Parts, events: summaries.Summaries
 ) -> list[loop.Action]:
@@ -214,7 +203,13 @@ def _build_actions(
         )
 
     def save(*_: object) -> None:
-        history.save(parts.layout.metrics_path, dataclasses.asdict(config))
+        history.save(
+            parts.layout.metrics_path,
+            flags=dataclasses.asdict(config),
+            bad_records={
+                split: bad.describe() for split, bad in parts.data.bad_records.items()
+            },
+        )
         parts.state.save()
 
     return [

@@ -2,13 +2,16 @@
 
 import logging
 import os
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from trainer import storage
+from trainer import errors, storage
 from trainer.config import TrainConfig
-from trainer.data import labels, pipeline, tfrecord
+from trainer.data import bad_records, images, labels, pipeline, tfrecord
 
 LABELS = "labels.txt"
+# Pictures that are decoded before the model is built, and their side in pixels.
+SAMPLE_IMAGES = 64
+SAMPLE_SIDE = 32
 
 
 class Inputs(NamedTuple):
@@ -17,6 +20,11 @@ class Inputs(NamedTuple):
     training: pipeline.ExampleSource
     validation: pipeline.ExampleSource
     label_names: str | None
+
+    @property
+    def bad_records(self) -> dict[str, bad_records.BadRecords]:
+        """What is skipped of each split."""
+        return {"training": self.training.bad, "validation": self.validation.bad}
 
 
 def open_inputs(config: TrainConfig) -> Inputs:
@@ -31,18 +39,48 @@ def open_inputs(config: TrainConfig) -> Inputs:
         "validation_data_path": config.validation_data_path,
     }
     paths = {flag: storage.match_files(text, flag) for flag, text in patterns.items()}
-    indexes = {flag: tfrecord.index_files(found) for flag, found in paths.items()}
+    found = {flag: _read_records(config, flag, paths[flag]) for flag in patterns}
     offset = labels.resolve_label_offset(
-        {flag: labels.read_split(index) for flag, index in indexes.items()},
+        {flag: split for flag, (split, _) in found.items()},
         num_classes=config.num_classes,
         label_offset=config.label_offset,
     )
     training, validation = (
-        pipeline.ExampleSource(index, offset) for index in indexes.values()
+        pipeline.ExampleSource(split.index, bad, offset)
+        for split, bad in found.values()
     )
+    for flag, source in zip(patterns, (training, validation), strict=True):
+        _decode_sample(source, flag)
     _warn_of_sizes(config, len(training.index), len(validation.index))
     label_names = _read_label_names(paths["training_data_path"], config.num_classes)
     return Inputs(training, validation, label_names)
+
+
+def _read_records(
+    config: TrainConfig, flag: str, paths: list[str]
+) -> tuple[labels.Split, bad_records.BadRecords]:
+    index = tfrecord.index_files(paths)
+    limit = config.resolved_max_bad_records(len(index))
+    bad = bad_records.BadRecords(index, limit=limit, flag=flag)
+    return labels.read_split(index, bad), bad
+
+
+def _decode_sample(source: pipeline.ExampleSource, flag: str) -> None:
+    """Decodes some pictures, evenly spaced: wrong ones are often wrong throughout."""
+    num_records = len(source.index)
+    count = min(num_records, SAMPLE_IMAGES)
+    sample = [position * num_records // count for position in range(count)]
+
+    def decode(encoded: Any, _: int) -> Any:
+        return images.decode_for_evaluation(encoded, image_size=SAMPLE_SIDE)
+
+    source.mark_undecodable(sample, decode)
+    if not source.bad.keep_good(sample):
+        raise errors.DataError(
+            f"--{flag} has no record with an image/encoded that can be used among the "
+            f"{count} that were tried, expected a JPEG, PNG, GIF or BMP picture in "
+            "each; write the files with task.py convert."
+        )
 
 
 def _warn_of_sizes(config: TrainConfig, num_training: int, num_validation: int) -> None:
