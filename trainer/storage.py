@@ -101,11 +101,16 @@ def absolute(path: str) -> str:
 
 def write_text(path: str, text: str) -> None:
     """Replaces a text file so that a reader sees the old or the new one, whole."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: str, content: bytes) -> None:
+    """Replaces a file so that a reader sees the old or the new one, whole."""
     temporary = f"{path}.{uuid.uuid4().hex}.tmp"
     with writing(path):
         os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-        with open(temporary, "w", encoding="utf-8") as file:
-            file.write(text)
+        with open(temporary, "wb") as file:
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
@@ -113,8 +118,14 @@ def write_text(path: str, text: str) -> None:
 
 def read_text(path: str) -> str | None:
     """The file's text, or None if there is no such file."""
+    content = read_bytes(path)
+    return None if content is None else content.decode()
+
+
+def read_bytes(path: str) -> bytes | None:
+    """The file's content, or None if there is no such file."""
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, "rb") as file:
             return file.read()
     except FileNotFoundError:
         return None

@@ -7,18 +7,17 @@ first step. Source: docs/contract.md, "Labels": Google's own page had both range
 import dataclasses
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
 from trainer import errors
-from trainer.data import bad_records, examples, tfrecord
+from trainer.data import shard_content, tfrecord
+from trainer.data.bad_records import BadRecords
+from trainer.data.index_cache import IndexCache
+from trainer.data.shard_content import NO_LABEL, ShardContent
 
 PROGRESS_SECS = 10.0
-# Records that are parsed in one call.
-READ_BATCH = 512
-# In place of the label of a bad record; no int64 of real data comes near.
-NO_LABEL = int(np.iinfo(np.int64).min)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,65 +27,58 @@ class Split:
     Attributes:
         index: The records.
         labels: int64 [records], as in the data; NO_LABEL where the record is bad.
+        bad: The bad records.
     """
 
     index: tfrecord.RecordIndex
     labels: np.ndarray
+    bad: BadRecords
 
 
-def read_split(index: tfrecord.RecordIndex, bad: bad_records.BadRecords) -> Split:
-    """Reads and checks every record once.
+def read_split(
+    paths: Sequence[str],
+    *,
+    flag: str,
+    max_bad_records: Callable[[int], int],
+    cache: IndexCache,
+) -> Split:
+    """Reads and checks every record of the files that the cache does not know.
 
     Args:
-        index: The records.
-        bad: Takes those that are damaged or no tf.train.Example.
+        paths: TFRecord files.
+        flag: Name of the flag that gave them.
+        max_bad_records: Says how many bad ones so many records may have.
+        cache: Takes what is found.
 
     Raises:
-        DataError: If a record lacks its picture or its label, or too many are bad.
+        DataError: If a file is no TFRecord file, a record lacks its picture or its
+            label, or too many records are bad.
+        StorageError: If a file can't be read.
     """
-    labels = np.full(len(index), NO_LABEL)
+    contents = list(_read_shards(paths, cache))
+    index = tfrecord.RecordIndex(paths, [content.shard for content in contents])
+    num_records = len(index) + len(index.lost)
+    bad = BadRecords(index, limit=max_bad_records(num_records), flag=flag)
+    for shard, content in enumerate(contents):
+        first = index.records_of(shard).start
+        for record, reason in content.bad.items():
+            bad.add(first + record, reason)
+    return Split(index, np.concatenate([one.labels for one in contents]), bad)
+
+
+def _read_shards(paths: Sequence[str], cache: IndexCache) -> Iterator[ShardContent]:
     shown_at = time.monotonic()
-    for start in range(0, len(index), READ_BATCH):
-        records = range(start, min(start + READ_BATCH, len(index)))
-        labels[records.start : records.stop] = _read_labels(index, records, bad)
+    for number, path in enumerate(paths):
+        content = cache.find(path)
+        if content is None:
+            content = shard_content.read_shard(path)
+            cache.add(path, content)
+        if content.shard.lost:
+            logging.warning("%s", content.shard.lost)
         if time.monotonic() - shown_at >= PROGRESS_SECS:
-            logging.info("data  | %d of %d labels read", records.stop, len(index))
+            logging.info("data  | %d of %d files read", number + 1, len(paths))
             shown_at = time.monotonic()
-    return Split(index, labels)
-
-
-def _read_labels(
-    index: tfrecord.RecordIndex, records: range, bad: bad_records.BadRecords
-) -> np.ndarray:
-    serialized = {}
-    for record in records:
-        try:
-            serialized[record] = index.read(record)
-        except errors.DamagedError as error:
-            bad.add(record, error.reason)
-    labels = np.full(len(records), NO_LABEL)
-    positions = [record - records.start for record in serialized]
-    found = examples.parse_labels(list(serialized.values()))
-    if found is None:
-        found = [
-            _parse_label(index, record, data, bad)
-            for record, data in serialized.items()
-        ]
-    labels[positions] = found
-    return labels
-
-
-def _parse_label(
-    index: tfrecord.RecordIndex,
-    record: int,
-    serialized: bytes,
-    bad: bad_records.BadRecords,
-) -> int:
-    label = examples.parse_label(serialized, index.describe(record))
-    if label is None:
-        bad.add(record, examples.BROKEN)
-        return NO_LABEL
-    return label
+        yield content
 
 
 def resolve_label_offset(

@@ -11,7 +11,7 @@ import keras
 
 from trainer import environment, storage
 from trainer.config import TrainConfig
-from trainer.data import pipeline
+from trainer.data import index_cache, pipeline
 from trainer.models import factory, pretrained
 from trainer.serving import export
 from trainer.training import (
@@ -85,8 +85,10 @@ def _build_parts(config: TrainConfig) -> _Parts:
     for warning in config.warnings():
         logging.warning(warning)
     layout = JobLayout(config.job_dir, environment.trial_id())
-    data = inputs.open_inputs(config)
+    cache = index_cache.IndexCache(layout.index_path)
+    data = inputs.open_inputs(config, cache)
     storage.make_writable_dir(layout.root_dir, "job-dir")
+    cache.save()
     strategy = distribution.build_strategy()
     precision = _resolve_precision(config)
     _log_start(config, data, precision)

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 from trainer import errors, storage
 from trainer.config import TrainConfig
-from trainer.data import bad_records, images, labels, pipeline, tfrecord
+from trainer.data import bad_records, images, labels, pipeline
+from trainer.data.index_cache import IndexCache
 
 LABELS = "labels.txt"
 # Pictures that are decoded before the model is built, and their side in pixels.
@@ -27,8 +28,12 @@ class Inputs(NamedTuple):
         return {"training": self.training.bad, "validation": self.validation.bad}
 
 
-def open_inputs(config: TrainConfig) -> Inputs:
+def open_inputs(config: TrainConfig, cache: IndexCache) -> Inputs:
     """Indexes the records, reads all labels, and warns of odd sizes.
+
+    Args:
+        config: The job.
+        cache: What is known of the files; takes what is found.
 
     Raises:
         StorageError: If a pattern matches no file.
@@ -39,30 +44,27 @@ def open_inputs(config: TrainConfig) -> Inputs:
         "validation_data_path": config.validation_data_path,
     }
     paths = {flag: storage.match_files(text, flag) for flag, text in patterns.items()}
-    found = {flag: _read_records(config, flag, paths[flag]) for flag in patterns}
+    splits = {
+        flag: labels.read_split(
+            found,
+            flag=flag,
+            max_bad_records=config.resolved_max_bad_records,
+            cache=cache,
+        )
+        for flag, found in paths.items()
+    }
     offset = labels.resolve_label_offset(
-        {flag: split for flag, (split, _) in found.items()},
-        num_classes=config.num_classes,
-        label_offset=config.label_offset,
+        splits, num_classes=config.num_classes, label_offset=config.label_offset
     )
     training, validation = (
-        pipeline.ExampleSource(split.index, bad, offset)
-        for split, bad in found.values()
+        pipeline.ExampleSource(split.index, split.bad, offset)
+        for split in splits.values()
     )
     for flag, source in zip(patterns, (training, validation), strict=True):
         _decode_sample(source, flag)
     _warn_of_sizes(config, len(training.index), len(validation.index))
     label_names = _read_label_names(paths["training_data_path"], config.num_classes)
     return Inputs(training, validation, label_names)
-
-
-def _read_records(
-    config: TrainConfig, flag: str, paths: list[str]
-) -> tuple[labels.Split, bad_records.BadRecords]:
-    index = tfrecord.index_files(paths)
-    limit = config.resolved_max_bad_records(len(index))
-    bad = bad_records.BadRecords(index, limit=limit, flag=flag)
-    return labels.read_split(index, bad), bad
 
 
 def _decode_sample(source: pipeline.ExampleSource, flag: str) -> None:
