@@ -113,10 +113,12 @@ def _open_source(pattern: str) -> Any:
 
 
 def _measure_ours(flags: argparse.Namespace) -> float:
-    from trainer.data import pipeline
+    from trainer.data import order, pipeline
 
+    source = _open_source(flags.training_data_path)
     batches = pipeline.TrainingInput(
-        _open_source(flags.training_data_path),
+        source,
+        order.build_global_order(len(source.index), seed=0),
         image_size=IMAGE_SIZE,
         batch_size=BATCH_SIZE,
         seed=0,
@@ -127,14 +129,15 @@ def _measure_ours(flags: argparse.Namespace) -> float:
 def _measure_ours_raw(flags: argparse.Namespace) -> float:
     import tensorflow as tf
 
-    from trainer.data import pipeline
+    from trainer.data import order, pipeline
 
     source = _open_source(flags.training_data_path)
+    globally = order.build_global_order(len(source.index), seed=0)
     size = pipeline.READ_BATCH
 
     def read(start: Any) -> Any:
         positions = start + tf.range(size, dtype=tf.int64)
-        return source.read_batch(pipeline.permute(positions, len(source.index), 0))[1]
+        return source.read_batch(globally(positions))[1]
 
     batches = tf.data.Dataset.counter(0, size).map(read, num_parallel_calls=1)
     return _count((len(batch) for batch in batches.prefetch(2)), flags.seconds)
@@ -215,6 +218,7 @@ def _load_encoded(pattern: str, most: int = 500) -> list[bytes]:
 def _write_small_records(folder: str, num_records: int) -> None:
     import tensorflow as tf
 
+    sys.path.insert(0, str(turns.ROOT))
     from trainer.data import examples
 
     records = [examples.build_placeholder(1 + label) for label in range(10)]

@@ -11,7 +11,7 @@ import keras
 
 from trainer import environment, storage
 from trainer.config import TrainConfig
-from trainer.data import index_cache, pipeline
+from trainer.data import index_cache, order, pipeline
 from trainer.models import factory, pretrained
 from trainer.serving import export
 from trainer.training import (
@@ -152,6 +152,7 @@ def _train_and_evaluate(
         trainer,
         pipeline.TrainingInput(
             parts.data.training,
+            order.build_global_order(len(parts.data.training.index), config.seed),
             image_size=config.resolved_image_size,
             batch_size=config.train_batch_size,
             seed=config.seed,
