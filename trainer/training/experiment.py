@@ -72,9 +72,13 @@ def _run(config: TrainConfig, interruption: Interruption) -> None:
             parts.trainer.model, config.pretrained_checkpoint_path
         )
     interruption.defer()
-    with _shown_progress(config, parts) as shown:
+    with (
+        _shown_progress(config, parts) as shown,
+        summaries.open_summaries(parts.layout.log_dir) as events,
+        parts.data.naming_remote(),
+    ):
         try:
-            metrics = _train_and_evaluate(config, parts, shown, interruption)
+            metrics = _train_and_evaluate(config, parts, shown, events, interruption)
         except Interrupted:
             parts.state.save_if_changed()
             raise
@@ -136,10 +140,10 @@ def _train_and_evaluate(
     config: TrainConfig,
     parts: _Parts,
     shown: progress.Progress,
+    events: summaries.Summaries,
     interruption: Interruption,
 ) -> loop.Metrics:
     trainer, state = parts.trainer, parts.state
-    events = summaries.Summaries(parts.layout.log_dir)
     scores = evaluation.Evaluation(
         config,
         parts.evaluator,
