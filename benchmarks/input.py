@@ -108,7 +108,9 @@ def _open_source(pattern: str) -> Any:
     flag = "training_data_path"
     index = tfrecord.index_files(storage.match_files(pattern, flag))
     return pipeline.ExampleSource(
-        index, bad_records.BadRecords(index, limit=0, flag=flag), label_offset=1
+        index,
+        bad_records.BadRecords(index, max_bad_records=lambda _: 0, flag=flag),
+        label_offset=1,
     )
 
 
@@ -306,11 +308,12 @@ def _resident_bytes() -> int:
 
 
 def _read_split(flags: argparse.Namespace, cache: Any) -> tuple[int, float]:
+    from trainer import storage
     from trainer.data import labels
 
     started_at = time.perf_counter()
     split = labels.read_split(
-        sorted(glob.glob(flags.training_data_path)),
+        storage.find_files(flags.training_data_path, "training_data_path"),
         flag="training_data_path",
         max_bad_records=lambda _: 0,
         cache=cache,

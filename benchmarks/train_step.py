@@ -170,7 +170,7 @@ def _build_own_step(mode: str, case: Case, pattern: str | None) -> Callable[[], 
     if mode == "files":
         flag = "training_data_path"
         index = tfrecord.index_files(storage.match_files(pattern, flag))
-        bad = bad_records.BadRecords(index, limit=0, flag=flag)
+        bad = bad_records.BadRecords(index, max_bad_records=lambda _: 0, flag=flag)
         batches = pipeline.TrainingInput(
             pipeline.ExampleSource(index, bad, 1),
             order.build_global_order(len(index), seed=0),

@@ -23,7 +23,9 @@ def build_source(path, *, label_offset=1, num_records=NUM_RECORDS):
 
 def open_source(path, records, *, label_offset=1, limit=10):
     index = tfrecord.index_files([pictures.write_records(path, records)])
-    bad = bad_records.BadRecords(index, limit=limit, flag="training_data_path")
+    bad = bad_records.BadRecords(
+        index, max_bad_records=lambda _: limit, flag="training_data_path"
+    )
     return pipeline.ExampleSource(index, bad, label_offset)
 
 

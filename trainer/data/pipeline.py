@@ -53,25 +53,29 @@ class ExampleSource:
             Encoded pictures, string [batch]; classes from 0, int32 [batch]; weights,
             float32 [batch]: 0 for bad records, else 1.
         """
-        serialized, weights = self.call_python(
+        serialized, weights = self._call_python(
             self._read, [records], (tf.string, tf.float32)
         )
         encoded, labels = examples.parse_batch(tf.ensure_shape(serialized, [None]))
         classes = tf.cast(labels - self.label_offset, tf.int32)
         return encoded, classes, tf.ensure_shape(weights, [None])
 
-    def call_python(
-        self, function: Callable[..., Any], arguments: Sequence[Any], types: Any
+    def locate(
+        self, function: Callable[[np.ndarray], np.ndarray], positions: Any
     ) -> Any:
-        """Calls Python from a graph, and keeps the error of a job if it raises one.
-
-        TensorFlow passes on the text of an error, not the error.
+        """Asks Python in a graph which records are at some positions.
 
         Args:
-            function: Takes and returns NumPy arrays.
-            arguments: Tensors.
-            types: Types of the results.
+            function: Maps int64 [batch] to int64 [batch].
+            positions: int64 [batch].
         """
+        records = self._call_python(function, [positions], tf.int64)
+        return tf.ensure_shape(records, [None])
+
+    def _call_python(
+        self, function: Callable[..., Any], arguments: Sequence[Any], types: Any
+    ) -> Any:
+        """Keeps the error of a job: TensorFlow passes on its text only."""
 
         def call(*arrays: np.ndarray) -> Any:
             try:
