@@ -106,3 +106,23 @@ def interrupt(data_dir, job_dir, *, after, number=signal.SIGTERM, **flags):
                 process.kill()
         process.wait()
     return process.returncode, "".join(lines)
+
+
+def kill_after(data_dir, job_dir, *, secs, **flags):
+    """Starts a job and kills it with -9 after some seconds.
+
+    Returns:
+        Whether it was killed; a job that ended before must have succeeded.
+    """
+    with subprocess.Popen(
+        command(data_dir, job_dir, **flags),
+        stderr=subprocess.DEVNULL,
+        env=_environment(),
+    ) as process:
+        try:
+            code = process.wait(secs)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            return True
+    assert code == 0
+    return False

@@ -38,6 +38,8 @@ OPTIMIZER_ARGUMENTS: dict[str, dict[str, float | bool]] = {
 }
 
 DEFAULT_EVALUATIONS = 20
+BAD_RECORDS_SHARE = 0.001
+MIN_BAD_RECORDS = 10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -167,6 +169,12 @@ class TrainConfig:
         "has labels 0 and none equal to num_classes.",
         choices=("auto", "0", "1"),
     )
+    max_bad_records: int = knob(
+        None,
+        "Damaged or undecodable records that each split may have; they are skipped, "
+        "one more ends the job. Default: 0.1 % of the split's records, at least 10.",
+        minimum=0,
+    )
     precision: str = knob(
         "auto",
         "Type that layers compute in; weights stay float32. auto: what is fastest "
@@ -229,6 +237,12 @@ class TrainConfig:
         steps = parse_numbers(self.stepwise_learning_rate_steps, int)
         levels = parse_numbers(self.stepwise_learning_rate_levels, float)
         return tuple(zip(steps, levels, strict=True))
+
+    def resolved_max_bad_records(self, num_records: int) -> int:
+        """Bad records that a split of this many records may have."""
+        if self.max_bad_records is not None:
+            return self.max_bad_records
+        return max(MIN_BAD_RECORDS, int(BAD_RECORDS_SHARE * num_records))
 
     def resolved_train_steps_per_eval(self, num_examples: int) -> int:
         """Steps between evaluations for a training set of this many examples."""

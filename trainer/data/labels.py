@@ -7,40 +7,78 @@ first step. Source: docs/contract.md, "Labels": Google's own page had both range
 import dataclasses
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
 from trainer import errors
-from trainer.data import examples, tfrecord
+from trainer.data import shard_content, tfrecord
+from trainer.data.bad_records import BadRecords
+from trainer.data.index_cache import IndexCache
+from trainer.data.shard_content import NO_LABEL, ShardContent
 
 PROGRESS_SECS = 10.0
 
 
 @dataclasses.dataclass(frozen=True)
 class Split:
-    """Records and their labels, int64 [records], as in the data."""
+    """Records and their labels.
+
+    Attributes:
+        index: The records.
+        labels: int64 [records], as in the data; NO_LABEL where the record is bad.
+        bad: The bad records.
+    """
 
     index: tfrecord.RecordIndex
     labels: np.ndarray
+    bad: BadRecords
 
 
-def read_split(index: tfrecord.RecordIndex) -> Split:
-    """Reads and checks every record once.
+def read_split(
+    paths: Sequence[str],
+    *,
+    flag: str,
+    max_bad_records: Callable[[int], int],
+    cache: IndexCache,
+) -> Split:
+    """Reads and checks every record of the files that the cache does not know.
+
+    Args:
+        paths: TFRecord files.
+        flag: Name of the flag that gave them.
+        max_bad_records: Says how many bad ones so many records may have.
+        cache: Takes what is found.
 
     Raises:
-        DataError: If one is damaged, or lacks its picture or its label.
+        DataError: If a file is no TFRecord file, a record lacks its picture or its
+            label, or too many records are bad.
+        StorageError: If a file can't be read.
     """
-    labels = np.empty(len(index), np.int64)
+    contents = list(_read_shards(paths, cache))
+    index = tfrecord.RecordIndex(paths, [content.shard for content in contents])
+    num_records = len(index) + len(index.lost)
+    bad = BadRecords(index, limit=max_bad_records(num_records), flag=flag)
+    for shard, content in enumerate(contents):
+        first = index.records_of(shard).start
+        for record, reason in content.bad.items():
+            bad.add(first + record, reason)
+    return Split(index, np.concatenate([one.labels for one in contents]), bad)
+
+
+def _read_shards(paths: Sequence[str], cache: IndexCache) -> Iterator[ShardContent]:
     shown_at = time.monotonic()
-    for record in range(len(index)):
-        labels[record] = examples.parse_label(
-            index.read(record), index.describe(record)
-        )
+    for number, path in enumerate(paths):
+        content = cache.find(path)
+        if content is None:
+            content = shard_content.read_shard(path)
+            cache.add(path, content)
+        if content.shard.lost:
+            logging.warning("%s", content.shard.lost)
         if time.monotonic() - shown_at >= PROGRESS_SECS:
-            logging.info("data  | %d of %d labels read", record, len(index))
+            logging.info("data  | %d of %d files read", number + 1, len(paths))
             shown_at = time.monotonic()
-    return Split(index, labels)
+        yield content
 
 
 def resolve_label_offset(
@@ -100,7 +138,8 @@ def _find(splits: Mapping[str, Split], label: int) -> str | None:
 
 def _check_range(split: Split, offset: int, num_classes: int) -> None:
     first, last = offset, offset + num_classes - 1
-    wrong = np.flatnonzero((split.labels < first) | (split.labels > last))
+    is_wrong = (split.labels < first) | (split.labels > last)
+    wrong = np.flatnonzero(is_wrong & (split.labels != NO_LABEL))
     if len(wrong):
         record = int(wrong[0])
         raise errors.DataError(
@@ -119,9 +158,9 @@ def _warn_of_missing_classes(
     splits: Mapping[str, Split], offset: int, num_classes: int
 ) -> None:
     for flag, split in splits.items():
-        num_seen = len(np.unique(split.labels))
+        present = set(np.unique(split.labels).tolist()) - {NO_LABEL}
+        num_seen = len(present)
         if num_seen < num_classes:
-            present = set(split.labels.tolist())
             missing = next(
                 label
                 for label in range(offset, offset + num_classes)

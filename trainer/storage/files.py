@@ -55,15 +55,20 @@ def writing(path: str) -> Iterator[None]:
 
 def write_text(path: str, text: str) -> None:
     """Replaces a text file so that a reader sees the old or the new one, whole."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: str, content: bytes) -> None:
+    """Replaces a file so that a reader sees the old or the new one, whole."""
     if is_gs(path):
-        gcs.write_bytes(path, text.encode())
+        gcs.write_bytes(path, content)
         return
     # A mounted bucket can't rename, and shows a new object when it is closed.
     temporary = path if is_mounted(path) else f"{path}.{uuid.uuid4().hex}.tmp"
     with writing(path):
         os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-        with open(temporary, "w", encoding="utf-8") as file:
-            file.write(text)
+        with open(temporary, "wb") as file:
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         if temporary != path:
@@ -72,11 +77,16 @@ def write_text(path: str, text: str) -> None:
 
 def read_text(path: str) -> str | None:
     """The file's text, or None if there is no such file."""
+    content = read_bytes(path)
+    return None if content is None else content.decode()
+
+
+def read_bytes(path: str) -> bytes | None:
+    """The file's content, or None if there is no such file."""
     if is_gs(path):
-        content = gcs.read_bytes(path)
-        return None if content is None else content.decode()
+        return gcs.read_bytes(path)
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, "rb") as file:
             return file.read()
     except FileNotFoundError:
         return None

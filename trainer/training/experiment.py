@@ -8,11 +8,10 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import keras
-import tensorflow as tf
 
 from trainer import environment, storage
 from trainer.config import TrainConfig
-from trainer.data import pipeline
+from trainer.data import index_cache, pipeline
 from trainer.models import factory, pretrained
 from trainer.serving import export
 from trainer.training import (
@@ -75,7 +74,7 @@ def _run(config: TrainConfig, interruption: Interruption) -> None:
     with (
         _shown_progress(config, parts) as shown,
         summaries.open_summaries(parts.layout.log_dir) as events,
-        parts.data.naming_remote(),
+        parts.data.copies.naming_remote(),
     ):
         try:
             metrics = _train_and_evaluate(config, parts, shown, events, interruption)
@@ -90,8 +89,13 @@ def _build_parts(config: TrainConfig) -> _Parts:
     for warning in config.warnings():
         logging.warning(warning)
     layout = JobLayout(config.job_dir, environment.trial_id())
-    data = inputs.open_inputs(config)
+    if storage.is_gs(layout.root_dir):
+        # Leaves nothing behind, and the data may take minutes to come.
+        storage.make_writable_dir(layout.root_dir, "job-dir")
+    cache = index_cache.IndexCache(layout.index_path)
+    data = inputs.open_inputs(config, cache)
     storage.make_writable_dir(layout.root_dir, "job-dir")
+    cache.save()
     strategy = distribution.build_strategy()
     precision = _resolve_precision(config)
     _log_start(config, data, precision)
@@ -102,7 +106,7 @@ def _build_parts(config: TrainConfig) -> _Parts:
             config, trained, strategy, uses_loss_scale=precision == "float16"
         )
         evaluator = steps.Evaluator(config, scored, strategy)
-    state = job_state.JobState(config, layout, trainer)
+    state = job_state.JobState(config, layout, trainer, data.bad_records)
     return _Parts(layout, data, trainer, evaluator, state)
 
 
@@ -153,7 +157,12 @@ def _train_and_evaluate(
     )
     steps_runner = runner.Runner(
         trainer,
-        _iterate_batches(config, parts),
+        pipeline.TrainingInput(
+            parts.data.training,
+            image_size=config.resolved_image_size,
+            batch_size=config.train_batch_size,
+            seed=config.seed,
+        ),
         interruption=interruption,
         observers=[shown.show, functools.partial(_write_window, events)],
         report_secs=shown.report_secs,
@@ -186,21 +195,6 @@ def _plan_evaluations(config: TrainConfig, parts: _Parts) -> list[int]:
     )
 
 
-def _iterate_batches(
-    config: TrainConfig, parts: _Parts
-) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
-    """Batches from the trainer's step on; the first `next` starts reading."""
-    return iter(
-        pipeline.training_batches(
-            parts.data.training,
-            image_size=config.resolved_image_size,
-            batch_size=config.train_batch_size,
-            seed=config.seed,
-            start_step=parts.trainer.num_steps_done,
-        )
-    )
-
-
 def _build_actions(
     config: TrainConfig, parts: _Parts, events: summaries.Summaries
 ) -> list[loop.Action]:
@@ -218,7 +212,13 @@ def _build_actions(
         )
 
     def save(*_: object) -> None:
-        history.save(parts.layout.metrics_path, dataclasses.asdict(config))
+        history.save(
+            parts.layout.metrics_path,
+            flags=dataclasses.asdict(config),
+            bad_records={
+                split: bad.describe() for split, bad in parts.data.bad_records.items()
+            },
+        )
         parts.state.save()
 
     return [

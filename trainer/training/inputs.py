@@ -1,16 +1,20 @@
 """Opens and checks the data of a job, all before a model is built."""
 
-import contextlib
 import logging
 import os
-from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from trainer import errors, storage
 from trainer.config import TrainConfig
-from trainer.data import labels, pipeline, shard_cache, tfrecord
+from trainer.data import bad_records, images, labels, pipeline
+from trainer.data.index_cache import IndexCache
+from trainer.training.local_copies import LocalCopies
 
 LABELS = "labels.txt"
+# Pictures that are decoded before the model is built, and their side in pixels.
+SAMPLE_IMAGES = 64
+SAMPLE_SIDE = 32
 
 
 class Inputs(NamedTuple):
@@ -19,16 +23,20 @@ class Inputs(NamedTuple):
     training: pipeline.ExampleSource
     validation: pipeline.ExampleSource
     label_names: str | None
-    # Of files on gs://.
-    cache: shard_cache.ShardCache | None
+    copies: LocalCopies
 
-    def naming_remote(self) -> contextlib.AbstractContextManager[None]:
-        """While open, errors name the files that the flags name, not local copies."""
-        return self.cache.naming_remote() if self.cache else contextlib.nullcontext()
+    @property
+    def bad_records(self) -> dict[str, bad_records.BadRecords]:
+        """What is skipped of each split."""
+        return {"training": self.training.bad, "validation": self.validation.bad}
 
 
-def open_inputs(config: TrainConfig) -> Inputs:
+def open_inputs(config: TrainConfig, cache: IndexCache) -> Inputs:
     """Indexes the records, reads all labels, and warns of odd sizes.
+
+    Args:
+        config: The job.
+        cache: What is known of the files; takes what is found.
 
     Raises:
         StorageError: If a pattern matches no file, or one can't be read.
@@ -39,63 +47,59 @@ def open_inputs(config: TrainConfig) -> Inputs:
         "validation_data_path": config.validation_data_path,
     }
     files = {flag: storage.find_files(text, flag) for flag, text in patterns.items()}
-    cache = _open_cache(config, [file for found in files.values() for file in found])
-    with cache.naming_remote() if cache else contextlib.nullcontext():
-        training, validation = _open_splits(config, files, cache)
+    copies = LocalCopies(config, [file for found in files.values() for file in found])
+    with copies.naming_remote():
+        training, validation = _open_splits(config, files, copies, cache)
     _warn_of_sizes(config, len(training.index), len(validation.index))
     first_path = files["training_data_path"][0].path
     label_names = _read_label_names(first_path, config.num_classes)
-    return Inputs(training, validation, label_names, cache)
-
-
-def _open_cache(
-    config: TrainConfig, files: list[storage.StoredFile]
-) -> shard_cache.ShardCache | None:
-    """Starts to download what is on gs://; None if nothing is."""
-    remote = [file for file in files if storage.is_gs(file.path)]
-    if not remote:
-        return None
-    max_bytes = int(config.cache_gb * shard_cache.GIB)
-    num_bytes = sum({file.path: file.num_bytes for file in remote}.values())
-    if num_bytes > max_bytes:
-        raise errors.StorageError(
-            f"The gs:// files of --training_data_path and --validation_data_path have "
-            f"{num_bytes / shard_cache.GIB:.3g} GiB, more than --cache_gb="
-            f"{config.cache_gb:g} holds; raise it."
-        )
-    logging.info(
-        "data  | copying %d files (%.1f MB) from gs:// to %s",
-        len(remote),
-        num_bytes / 1e6,
-        config.resolved_cache_dir,
-    )
-    cache = shard_cache.ShardCache(remote, config.resolved_cache_dir, max_bytes)
-    cache.prefetch([file.path for file in remote])
-    return cache
+    return Inputs(training, validation, label_names, copies)
 
 
 def _open_splits(
     config: TrainConfig,
-    files: Mapping[str, list[storage.StoredFile]],
-    cache: shard_cache.ShardCache | None,
-) -> Iterator[pipeline.ExampleSource]:
+    files: Mapping[str, Sequence[storage.StoredFile]],
+    copies: LocalCopies,
+    cache: IndexCache,
+) -> list[pipeline.ExampleSource]:
     """The splits in the order of `files`, their labels checked."""
-    indexes = {
-        flag: tfrecord.index_files([_local_path(file, cache) for file in found])
+    splits = {
+        flag: labels.read_split(
+            [copies.fetch(file) for file in found],
+            flag=flag,
+            max_bad_records=config.resolved_max_bad_records,
+            cache=cache,
+        )
         for flag, found in files.items()
     }
     offset = labels.resolve_label_offset(
-        {flag: labels.read_split(index) for flag, index in indexes.items()},
-        num_classes=config.num_classes,
-        label_offset=config.label_offset,
+        splits, num_classes=config.num_classes, label_offset=config.label_offset
     )
-    return (pipeline.ExampleSource(index, offset) for index in indexes.values())
+    sources = [
+        pipeline.ExampleSource(split.index, split.bad, offset)
+        for split in splits.values()
+    ]
+    for flag, source in zip(files, sources, strict=True):
+        _decode_sample(source, flag)
+    return sources
 
 
-def _local_path(file: storage.StoredFile, cache: shard_cache.ShardCache | None) -> str:
-    if cache is not None and storage.is_gs(file.path):
-        return cache.fetch(file.path)
-    return file.path
+def _decode_sample(source: pipeline.ExampleSource, flag: str) -> None:
+    """Decodes some pictures, evenly spaced: wrong ones are often wrong throughout."""
+    num_records = len(source.index)
+    count = min(num_records, SAMPLE_IMAGES)
+    sample = [position * num_records // count for position in range(count)]
+
+    def decode(encoded: Any, _: int) -> Any:
+        return images.decode_for_evaluation(encoded, image_size=SAMPLE_SIDE)
+
+    source.mark_undecodable(sample, decode)
+    if not source.bad.keep_good(sample):
+        raise errors.DataError(
+            f"--{flag} has no record with an image/encoded that can be used among the "
+            f"{count} that were tried, expected a JPEG, PNG, GIF or BMP picture in "
+            "each; write the files with task.py convert."
+        )
 
 
 def _warn_of_sizes(config: TrainConfig, num_training: int, num_validation: int) -> None:
