@@ -108,15 +108,19 @@ def _open_source(pattern: str) -> Any:
     flag = "training_data_path"
     index = tfrecord.index_files(storage.match_files(pattern, flag))
     return pipeline.ExampleSource(
-        index, bad_records.BadRecords(index, limit=0, flag=flag), label_offset=1
+        index,
+        bad_records.BadRecords(index, max_bad_records=lambda _: 0, flag=flag),
+        label_offset=1,
     )
 
 
 def _measure_ours(flags: argparse.Namespace) -> float:
-    from trainer.data import pipeline
+    from trainer.data import order, pipeline
 
+    source = _open_source(flags.training_data_path)
     batches = pipeline.TrainingInput(
-        _open_source(flags.training_data_path),
+        source,
+        order.build_global_order(len(source.index), seed=0),
         image_size=IMAGE_SIZE,
         batch_size=BATCH_SIZE,
         seed=0,
@@ -127,14 +131,15 @@ def _measure_ours(flags: argparse.Namespace) -> float:
 def _measure_ours_raw(flags: argparse.Namespace) -> float:
     import tensorflow as tf
 
-    from trainer.data import pipeline
+    from trainer.data import order, pipeline
 
     source = _open_source(flags.training_data_path)
+    globally = order.build_global_order(len(source.index), seed=0)
     size = pipeline.READ_BATCH
 
     def read(start: Any) -> Any:
         positions = start + tf.range(size, dtype=tf.int64)
-        return source.read_batch(pipeline.permute(positions, len(source.index), 0))[1]
+        return source.read_batch(globally(positions))[1]
 
     batches = tf.data.Dataset.counter(0, size).map(read, num_parallel_calls=1)
     return _count((len(batch) for batch in batches.prefetch(2)), flags.seconds)
@@ -215,6 +220,7 @@ def _load_encoded(pattern: str, most: int = 500) -> list[bytes]:
 def _write_small_records(folder: str, num_records: int) -> None:
     import tensorflow as tf
 
+    sys.path.insert(0, str(turns.ROOT))
     from trainer.data import examples
 
     records = [examples.build_placeholder(1 + label) for label in range(10)]
@@ -302,11 +308,12 @@ def _resident_bytes() -> int:
 
 
 def _read_split(flags: argparse.Namespace, cache: Any) -> tuple[int, float]:
+    from trainer import storage
     from trainer.data import labels
 
     started_at = time.perf_counter()
     split = labels.read_split(
-        sorted(glob.glob(flags.training_data_path)),
+        storage.find_files(flags.training_data_path, "training_data_path"),
         flag="training_data_path",
         max_bad_records=lambda _: 0,
         cache=cache,

@@ -140,7 +140,7 @@ def _build_keras_step(case: Case) -> Callable[[], Any]:
 def _build_own_step(mode: str, case: Case, pattern: str | None) -> Callable[[], Any]:
     """The job's own step; `mode` is a precision, or "files" for auto from files."""
     from trainer import config, environment, storage
-    from trainer.data import bad_records, pipeline, tfrecord
+    from trainer.data import bad_records, order, pipeline, tfrecord
     from trainer.models import factory
     from trainer.training import distribution, steps
 
@@ -170,9 +170,10 @@ def _build_own_step(mode: str, case: Case, pattern: str | None) -> Callable[[], 
     if mode == "files":
         flag = "training_data_path"
         index = tfrecord.index_files(storage.match_files(pattern, flag))
-        bad = bad_records.BadRecords(index, limit=0, flag=flag)
+        bad = bad_records.BadRecords(index, max_bad_records=lambda _: 0, flag=flag)
         batches = pipeline.TrainingInput(
             pipeline.ExampleSource(index, bad, 1),
+            order.build_global_order(len(index), seed=0),
             image_size=case.image_size,
             batch_size=case.batch_size,
             seed=0,

@@ -171,4 +171,5 @@ def test_data_that_the_cache_can_not_hold_is_refused(owned, caplog, tmp_path):
         "job-dir": tmp_path / "job",
         "cache_gb": 0.00001,
     }
-    assert "more than --cache_gb=1e-05 holds; raise it." in refuse(caplog, flags)
+    text = refuse(caplog, flags)
+    assert "GiB, more than the cache of --cache_gb=1e-05 holds; raise it" in text

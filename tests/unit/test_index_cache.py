@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tests import pictures
+from trainer import storage
 from trainer.data import index_cache, shard_content
 
 
@@ -19,10 +20,15 @@ def shard(tmp_path):
     return path
 
 
+def stored(path):
+    (file,) = storage.find_files(path, "x")
+    return file
+
+
 def save(tmp_path, *paths):
     cache = index_cache.IndexCache(f"{tmp_path}/index.npz")
     for path in paths:
-        cache.add(path, shard_content.read_shard(path))
+        cache.add(stored(path), shard_content.read_shard(path))
     cache.save()
     return f"{tmp_path}/index.npz"
 
@@ -31,13 +37,13 @@ def test_what_a_file_holds_is_found_again(tmp_path, shard):
     other = pictures.write_records(tmp_path / "b", [pictures.example(b"jpeg", 7)])
     cache = index_cache.IndexCache(save(tmp_path, shard, other))
     for path in (shard, other):
-        found, expected = cache.find(path), shard_content.read_shard(path)
+        found, expected = cache.find(stored(path)), shard_content.read_shard(path)
         np.testing.assert_array_equal(found.shard.spans, expected.shard.spans)
         np.testing.assert_array_equal(found.labels, expected.labels)
         assert found.shard.lost == expected.shard.lost
         assert found.bad == expected.bad
-    assert list(cache.find(shard).bad) == [0, 2]
-    assert cache.find(shard).shard.lost.record == 4
+    assert list(cache.find(stored(shard)).bad) == [0, 2]
+    assert cache.find(stored(shard)).shard.lost.record == 4
 
 
 def grow(path):
@@ -53,7 +59,7 @@ def touch(path):
 def test_a_file_that_changed_is_unknown(tmp_path, shard, change):
     path = save(tmp_path, shard)
     change(shard)
-    assert index_cache.IndexCache(path).find(shard) is None
+    assert index_cache.IndexCache(path).find(stored(shard)) is None
 
 
 def cut(content):
@@ -69,14 +75,14 @@ def test_a_damaged_cache_is_left_aside(tmp_path, shard, caplog, change):
     path = save(tmp_path, shard)
     content = (tmp_path / "index.npz").read_bytes()
     (tmp_path / "index.npz").write_bytes(change(content))
-    assert index_cache.IndexCache(path).find(shard) is None
+    assert index_cache.IndexCache(path).find(stored(shard)) is None
     assert "index.npz can't be used" in caplog.text
 
 
 def test_a_cache_of_another_version_is_left_aside(tmp_path, shard, caplog, monkeypatch):
     path = save(tmp_path, shard)
     monkeypatch.setattr(index_cache, "VERSION", 2)
-    assert index_cache.IndexCache(path).find(shard) is None
+    assert index_cache.IndexCache(path).find(stored(shard)) is None
     assert "version 1, expected 2" in caplog.text
 
 

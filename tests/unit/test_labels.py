@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from tests import pictures
-from trainer import errors
+from trainer import errors, storage
 from trainer.data import index_cache, labels
 from trainer.data.shard_content import NO_LABEL
 
@@ -24,7 +24,7 @@ def build_splits(tmp_path, training, validation):
 
 def read(tmp_path, path, *, limit=10):
     return labels.read_split(
-        [path],
+        storage.find_files(path, "training_data_path"),
         flag="training_data_path",
         max_bad_records=lambda _: limit,
         cache=index_cache.IndexCache(f"{tmp_path}/index.npz"),
@@ -108,11 +108,13 @@ def test_files_that_did_not_change_are_not_read_again(tmp_path):
     path = pictures.write_records(tmp_path / "a", [pictures.example(b"jpeg", 2)])
     cache = index_cache.IndexCache(f"{tmp_path}/index.npz")
     options = {"flag": "a", "max_bad_records": lambda _: 0, "cache": cache}
-    labels.read_split([path], **options)
+    files = storage.find_files(path, "a")
+    labels.read_split(files, **options)
     status = os.stat(path)
     (tmp_path / "a").write_bytes(bytes(status.st_size))
     os.utime(path, ns=(status.st_mtime_ns, status.st_mtime_ns))
-    assert labels.read_split([path], **options).labels.tolist() == [2]
+    files = storage.find_files(path, "a")
+    assert labels.read_split(files, **options).labels.tolist() == [2]
 
 
 def test_labels_from_zero_are_warned_of(tmp_path, caplog):

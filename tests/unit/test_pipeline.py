@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from tests import pictures
 from trainer import errors
-from trainer.data import bad_records, images, pipeline, tfrecord
+from trainer.data import bad_records, images, order, pipeline, tfrecord
 
 NUM_RECORDS = 7
 
@@ -23,15 +23,15 @@ def build_source(path, *, label_offset=1, num_records=NUM_RECORDS):
 
 def open_source(path, records, *, label_offset=1, limit=10):
     index = tfrecord.index_files([pictures.write_records(path, records)])
-    bad = bad_records.BadRecords(index, limit=limit, flag="training_data_path")
+    bad = bad_records.BadRecords(
+        index, max_bad_records=lambda _: limit, flag="training_data_path"
+    )
     return pipeline.ExampleSource(index, bad, label_offset)
 
 
 def training(source, *, batch_size=3, seed=0, start_step=0):
     return iter(
-        pipeline.TrainingInput(
-            source, image_size=8, batch_size=batch_size, seed=seed
-        ).open(start_step)
+        build_training(source, batch_size=batch_size, seed=seed).open(start_step)
     )
 
 
@@ -130,7 +130,8 @@ def write_undecodable(path, *, limit=10):
 
 def build_training(source, **options):
     options = {"image_size": 8, "batch_size": 5, "seed": 0, **options}
-    return pipeline.TrainingInput(source, **options)
+    globally = order.build_global_order(len(source.index), options["seed"])
+    return pipeline.TrainingInput(source, globally, **options)
 
 
 def test_undecodable_pictures_fail_their_batch_and_are_found(tmp_path, caplog):

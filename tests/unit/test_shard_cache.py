@@ -236,16 +236,6 @@ def test_an_error_names_the_gs_path(shards, tmp_path):
         assert os.path.getsize(cache.fetch(path)) == SIZE
 
 
-def test_errors_of_copies_name_the_gs_path(shards, tmp_path):
-    with open_cache(shards, tmp_path) as cache:
-        local = cache.fetch(f"{shards.url}/data/0")
-        with (
-            pytest.raises(errors.DataError, match=f"^{shards.url}/data/0 is bad"),
-            cache.naming_remote(),
-        ):
-            raise errors.DataError(f"{local} is bad")
-
-
 def test_a_file_larger_than_the_cache_is_refused(shards, tmp_path):
     with pytest.raises(errors.StorageError, match="more than the cache of --cache_gb"):
         shard_cache.ShardCache(find(shards), str(tmp_path), SIZE - 1)

@@ -6,8 +6,8 @@ of a step still follows from the step alone (docs/adr/0008-bad-records.md).
 
 import logging
 import threading
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
 
 from trainer import errors
 from trainer.data import tfrecord
@@ -16,30 +16,32 @@ from trainer.data import tfrecord
 class BadRecords:
     """The bad records of one split; safe to use from several threads."""
 
-    def __init__(self, index: tfrecord.RecordIndex, *, limit: int, flag: str) -> None:
-        """Starts with what the index could not reach: one for each damaged file.
+    def __init__(
+        self,
+        index: tfrecord.RecordIndex,
+        *,
+        max_bad_records: Callable[[int], int],
+        flag: str,
+    ) -> None:
+        """Starts without any.
 
         Args:
             index: The records of the split.
-            limit: Bad records that are put up with, 0 or more.
+            max_bad_records: Says how many bad ones so many records may have.
             flag: Name of the flag that gave the split's files.
-
-        Raises:
-            DataError: If the damaged files alone are more than `limit`.
         """
         self._index = index
-        self._limit = limit
+        self._max_bad_records = max_bad_records
         self._flag = flag
-        self._reasons: dict[int, str] = {}
+        # By file and position, which mean the same in the next run.
+        self._found: dict[tuple[str, int], _BadRecord] = {}
         self._lock = threading.Lock()
-        if len(index.lost) > limit:
-            raise self._too_many(str(index.lost[-1]))
 
     def __contains__(self, record: int) -> bool:
-        return record in self._reasons
+        return bool(self._found) and self._index.locate(record)[:2] in self._found
 
     def __len__(self) -> int:
-        return len(self._reasons)
+        return len(self._found)
 
     def add(self, record: int, reason: str) -> None:
         """Counts a record as bad, and says so once.
@@ -49,49 +51,62 @@ class BadRecords:
             reason: What is wrong with it, for a sentence "PATH, record 7 ...".
 
         Raises:
-            DataError: If there are more bad records than the limit now.
+            DataError: If there are more bad records than allowed now.
         """
-        with self._lock:
-            if record in self._reasons:
-                return
-            self._reasons[record] = reason
         path, number, offset = self._index.locate(record)
+        with self._lock:
+            if (path, number) in self._found:
+                return
+            self._found[path, number] = _BadRecord(path, number, offset, reason)
         problem = f"{path}, record {number} (byte {offset}) {reason}"
-        if len(self._reasons) + len(self._index.lost) > self._limit:
-            raise self._too_many(problem)
+        self._check_count(problem)
         logging.warning("%s; it is skipped.", problem)
 
+    def add_lost(self, lost: tfrecord.LostRest) -> None:
+        """Says what the index, which has it already, could not reach.
+
+        Raises:
+            DataError: If there are more bad records than allowed now.
+        """
+        self._check_count(str(lost))
+        logging.warning("%s", lost)
+
     def describe(self) -> list[dict[str, Any]]:
-        """All bad records and lost ends of files, in the order of the files; JSON."""
-        found = [
+        """All bad records and lost ends of files; JSON."""
+        lost = [
             {"path": rest.path, "offset": rest.offset, "num_bytes_lost": rest.num_bytes}
             for rest in self._index.lost
         ]
-        for record, reason in sorted(self._reasons.items()):
-            path, number, offset = self._index.locate(record)
-            found.append(
-                {"path": path, "record": number, "offset": offset, "reason": reason}
-            )
-        return found
+        return lost + self.export()
 
-    def export(self) -> dict[str, str]:
-        """Record number (as text, for JSON) to reason, for a checkpoint."""
-        return {str(record): reason for record, reason in self._reasons.items()}
+    def export(self) -> list[dict[str, Any]]:
+        """All bad records, for `restore` in the next run; JSON."""
+        return [found._asdict() for _, found in sorted(self._found.items())]
 
-    def restore(self, exported: Mapping[str, str]) -> None:
+    def restore(self, exported: Iterable[Mapping[str, Any]]) -> None:
         """Takes over what an earlier run of the job found."""
-        for record, reason in exported.items():
-            # Fewer records than before: the files were replaced.
-            if int(record) < len(self._index):
-                self._reasons.setdefault(int(record), reason)
+        for values in exported:
+            found = _BadRecord(**values)
+            self._found.setdefault((found.path, found.record), found)
 
     def keep_good(self, records: Iterable[int]) -> list[int]:
         """The records that are not bad, as far as is known."""
-        return [record for record in records if record not in self._reasons]
+        return [record for record in records if record not in self]
 
-    def _too_many(self, last: str) -> errors.DataError:
-        return errors.DataError(
-            f"--{self._flag} has more bad records than --max_bad_records allows, "
-            f"which is {self._limit}; the last one: {last.rstrip('.')}. List all with "
-            "task.py inspect, then write the files again or raise --max_bad_records."
-        )
+    def _check_count(self, last: str) -> None:
+        num_lost = len(self._index.lost)
+        limit = self._max_bad_records(len(self._index) + num_lost)
+        if len(self._found) + num_lost > limit:
+            raise errors.DataError(
+                f"--{self._flag} has more bad records than --max_bad_records allows, "
+                f"which is {limit}; the last one: {last.rstrip('.')}. List all with "
+                "task.py inspect, then write the files again or raise "
+                "--max_bad_records."
+            )
+
+
+class _BadRecord(NamedTuple):
+    path: str
+    record: int
+    offset: int
+    reason: str

@@ -1,13 +1,13 @@
 """What the files of a job hold, kept beside the job for its next run.
 
-An entry counts as long as its file has the same size and modification time.
+An entry counts as long as its file has the same size and generation, or modification
+time.
 """
 
 import dataclasses
 import io
 import json
 import logging
-import os
 import zipfile
 from collections.abc import Mapping
 from typing import Any
@@ -33,7 +33,7 @@ class IndexCache:
             path: The cache's file; need not be there.
         """
         self._path = path
-        self._keys: dict[str, list[int]] = {}
+        self._keys: dict[str, list[Any]] = {}
         self._contents: dict[str, ShardContent] = {}
         self._is_changed = False
         saved = storage.read_bytes(path)
@@ -46,15 +46,15 @@ class IndexCache:
                 "%s can't be used (%s); all records are read again.", path, error
             )
 
-    def find(self, path: str) -> ShardContent | None:
+    def find(self, file: storage.StoredFile) -> ShardContent | None:
         """What the file holds, if it is known and the file did not change since."""
-        content = self._contents.get(path)
-        return content if content and self._keys[path] == _key(path) else None
+        is_known = self._keys.get(file.path) == _key(file)
+        return self._contents[file.path] if is_known else None
 
-    def add(self, path: str, content: ShardContent) -> None:
-        """Takes what a file holds now."""
-        self._keys[path] = _key(path)
-        self._contents[path] = content
+    def add(self, file: storage.StoredFile, content: ShardContent) -> None:
+        """Takes what a file holds."""
+        self._keys[file.path] = _key(file)
+        self._contents[file.path] = content
         self._is_changed = True
 
     def save(self) -> None:
@@ -116,7 +116,5 @@ def _restore(
     )
 
 
-def _key(path: str) -> list[int]:
-    """Size in bytes and modification time in nanoseconds."""
-    status = os.stat(path)
-    return [status.st_size, status.st_mtime_ns]
+def _key(file: storage.StoredFile) -> list[Any]:
+    return [file.num_bytes, file.generation]

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from trainer import errors
+from trainer import errors, storage
 from trainer.data import shard_content, tfrecord
 from trainer.data.bad_records import BadRecords
 from trainer.data.index_cache import IndexCache
@@ -36,47 +36,67 @@ class Split:
 
 
 def read_split(
-    paths: Sequence[str],
+    files: Sequence[storage.StoredFile],
     *,
     flag: str,
     max_bad_records: Callable[[int], int],
     cache: IndexCache,
+    resolve: tfrecord.Resolve = str,
 ) -> Split:
     """Reads and checks every record of the files that the cache does not know.
 
     Args:
-        paths: TFRecord files.
+        files: TFRecord files.
         flag: Name of the flag that gave them.
         max_bad_records: Says how many bad ones so many records may have.
         cache: Takes what is found.
+        resolve: See tfrecord.Resolve.
 
     Raises:
         DataError: If a file is no TFRecord file, a record lacks its picture or its
             label, or too many records are bad.
         StorageError: If a file can't be read.
     """
-    contents = list(_read_shards(paths, cache))
-    index = tfrecord.RecordIndex(paths, [content.shard for content in contents])
-    num_records = len(index) + len(index.lost)
-    bad = BadRecords(index, limit=max_bad_records(num_records), flag=flag)
-    for shard, content in enumerate(contents):
-        first = index.records_of(shard).start
-        for record, reason in content.bad.items():
-            bad.add(first + record, reason)
+    contents = list(_read_shards(files, cache, resolve))
+    index = tfrecord.RecordIndex(resolve)
+    added = [
+        index.add(file.path, content.shard)
+        for file, content in zip(files, contents, strict=True)
+    ]
+    bad = BadRecords(index, max_bad_records=max_bad_records, flag=flag)
+    for records, content in zip(added, contents, strict=True):
+        report_damage(content, records, bad)
     return Split(index, np.concatenate([one.labels for one in contents]), bad)
 
 
-def _read_shards(paths: Sequence[str], cache: IndexCache) -> Iterator[ShardContent]:
+def report_damage(content: ShardContent, records: range, bad: BadRecords) -> None:
+    """Counts and names what can't be used of a file.
+
+    Args:
+        content: What the file holds.
+        records: Numbers of its records in the split's index.
+        bad: The bad records of the split.
+
+    Raises:
+        DataError: If there are too many by now.
+    """
+    if content.shard.lost:
+        bad.add_lost(content.shard.lost)
+    for record, reason in content.bad.items():
+        bad.add(records.start + record, reason)
+
+
+def _read_shards(
+    files: Sequence[storage.StoredFile], cache: IndexCache, resolve: tfrecord.Resolve
+) -> Iterator[ShardContent]:
     shown_at = time.monotonic()
-    for number, path in enumerate(paths):
-        content = cache.find(path)
+    for number, file in enumerate(files):
+        content = cache.find(file)
         if content is None:
-            content = shard_content.read_shard(path)
-            cache.add(path, content)
-        if content.shard.lost:
-            logging.warning("%s", content.shard.lost)
+            content = shard_content.read_shard(file.path, resolve)
+            cache.add(file, content)
         if time.monotonic() - shown_at >= PROGRESS_SECS:
-            logging.info("data  | %d of %d files read", number + 1, len(paths))
+            logging.info("data  | %d of %d files read", number + 1, len(files))
             shown_at = time.monotonic()
         yield content
 
@@ -102,7 +122,7 @@ def resolve_label_offset(
     if offset is None:
         offset = int(label_offset)
     for split in splits.values():
-        _check_range(split, offset, num_classes)
+        check_range(split.labels, split.index.describe, offset, num_classes)
     _warn_of_missing_classes(splits, offset, num_classes)
     return offset
 
@@ -136,17 +156,29 @@ def _find(splits: Mapping[str, Split], label: int) -> str | None:
     return None
 
 
-def _check_range(split: Split, offset: int, num_classes: int) -> None:
+def check_range(
+    labels: np.ndarray, describe: Callable[[int], str], offset: int, num_classes: int
+) -> None:
+    """Checks that labels are classes.
+
+    Args:
+        labels: int64 [records]; NO_LABEL where a record is bad.
+        describe: Names the record at a position.
+        offset: Label of the first class.
+        num_classes: Number of classes.
+
+    Raises:
+        DataError: If one is not.
+    """
     first, last = offset, offset + num_classes - 1
-    is_wrong = (split.labels < first) | (split.labels > last)
-    wrong = np.flatnonzero(is_wrong & (split.labels != NO_LABEL))
+    is_wrong = (labels < first) | (labels > last)
+    wrong = np.flatnonzero(is_wrong & (labels != NO_LABEL))
     if len(wrong):
         record = int(wrong[0])
         raise errors.DataError(
-            f"image/class/label is {split.labels[record]} in "
-            f"{split.index.describe(record)}; expected {first}..{last} for "
-            f"--num_classes={num_classes}. Correct --num_classes or the labels"
-            f"{_describe_more(len(wrong) - 1)}."
+            f"image/class/label is {labels[record]} in {describe(record)}; expected "
+            f"{first}..{last} for --num_classes={num_classes}. Correct --num_classes "
+            f"or the labels{_describe_more(len(wrong) - 1)}."
         )
 
 

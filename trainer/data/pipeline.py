@@ -1,14 +1,14 @@
 """Records -> batches. The whole state of the input is one number, the step.
 
-The order of an epoch is a permutation computed from the epoch's number and the seed;
-an example's random crop and flip follow from its position. So any step's batch can be
-made without making those before it: a resumed job sees what it would have seen.
+Which record is at a position follows from the position, and so do its random crop and
+flip. So any step's batch can be made without making those before it: a resumed job sees
+what it would have seen.
 
 A bad record keeps its position, with weight 0. One that turns out not to decode fails
 its batch; `mark_undecodable` finds it, and the input is opened again at that batch.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,12 +17,11 @@ import tensorflow as tf
 from trainer import errors
 from trainer.data import examples, images, tfrecord
 from trainer.data.bad_records import BadRecords
+from trainer.data.order import Order
 
 # Records that one call into Python reads; a call a record is five times slower.
 READ_BATCH = 64
 PREFETCHED_BATCHES = 2
-# Of the cipher that permutes; TensorFlow's own default.
-SHUFFLE_ROUNDS = 4
 
 
 class ExampleSource:
@@ -41,7 +40,7 @@ class ExampleSource:
         self.index = index
         self.bad = bad
         self.label_offset = label_offset
-        self.read_error: errors.DataError | None = None
+        self.read_error: errors.JobError | None = None
         self._placeholder = examples.build_placeholder(label_offset)
 
     def read_batch(self, records: Any) -> tuple[Any, Any, Any]:
@@ -54,12 +53,38 @@ class ExampleSource:
             Encoded pictures, string [batch]; classes from 0, int32 [batch]; weights,
             float32 [batch]: 0 for bad records, else 1.
         """
-        serialized, weights = tf.numpy_function(
-            self._read, [records], (tf.string, tf.float32), stateful=False
+        serialized, weights = self._call_python(
+            self._read, [records], (tf.string, tf.float32)
         )
         encoded, labels = examples.parse_batch(tf.ensure_shape(serialized, [None]))
         classes = tf.cast(labels - self.label_offset, tf.int32)
         return encoded, classes, tf.ensure_shape(weights, [None])
+
+    def locate(
+        self, function: Callable[[np.ndarray], np.ndarray], positions: Any
+    ) -> Any:
+        """Asks Python in a graph which records are at some positions.
+
+        Args:
+            function: Maps int64 [batch] to int64 [batch].
+            positions: int64 [batch].
+        """
+        records = self._call_python(function, [positions], tf.int64)
+        return tf.ensure_shape(records, [None])
+
+    def _call_python(
+        self, function: Callable[..., Any], arguments: Sequence[Any], types: Any
+    ) -> Any:
+        """Keeps the error of a job: TensorFlow passes on its text only."""
+
+        def call(*arrays: np.ndarray) -> Any:
+            try:
+                return function(*arrays)
+            except errors.JobError as error:
+                self.read_error = error
+                raise
+
+        return tf.numpy_function(call, arguments, types, stateful=False)
 
     def mark_undecodable(
         self, records: Iterable[int], decode: Callable[[Any, int], Any]
@@ -105,30 +130,33 @@ class ExampleSource:
         try:
             return self.index.read(record)
         except errors.DamagedError as damage:
-            try:
-                self.bad.add(record, damage.reason)
-            except errors.DataError as error:
-                # TensorFlow passes on the text of an error, not the error.
-                self.read_error = error
-                raise
+            self.bad.add(record, damage.reason)
             return None
 
 
 class TrainingInput:
-    """Endless batches of random crops, each epoch in another order."""
+    """Endless batches of random crops."""
 
     def __init__(
-        self, source: ExampleSource, *, image_size: int, batch_size: int, seed: int
+        self,
+        source: ExampleSource,
+        order: Order,
+        *,
+        image_size: int,
+        batch_size: int,
+        seed: int,
     ) -> None:
         """Opens nothing.
 
         Args:
             source: The records.
+            order: Says which record is at which position.
             image_size: Side in pixels.
             batch_size: Examples a step; may be more than there are.
-            seed: Seed of order, crops and flips.
+            seed: Seed of crops and flips.
         """
         self._source = source
+        self._order = order
         self._image_size = image_size
         self._batch_size = batch_size
         self._seed = seed
@@ -158,15 +186,12 @@ class TrainingInput:
         def decode(encoded: Any, offset: int) -> Any:
             return self._decode_image(encoded, positions[offset])
 
-        records = self._permute(positions).numpy().tolist()
+        records = self._order(positions).numpy().tolist()
         return self._source.mark_undecodable(records, decode)
 
     def _read(self, start: Any) -> Any:
         positions = start + tf.range(READ_BATCH, dtype=tf.int64)
-        return (*self._source.read_batch(self._permute(positions)), positions)
-
-    def _permute(self, positions: Any) -> Any:
-        return permute(positions, len(self._source.index), self._seed)
+        return (*self._source.read_batch(self._order(positions)), positions)
 
     def _decode(self, encoded: Any, label: Any, weight: Any, position: Any) -> Any:
         return self._decode_image(encoded, position), label, weight
@@ -174,28 +199,6 @@ class TrainingInput:
     def _decode_image(self, encoded: Any, position: Any) -> Any:
         seed = tf.stack([tf.constant(self._seed, tf.int64), position])
         return images.decode_for_training(encoded, seed, image_size=self._image_size)
-
-
-def permute(positions: Any, num_records: int, seed: int) -> Any:
-    """The record at each position of the endless sequence of epochs.
-
-    Args:
-        positions: int64 [batch], from 0.
-        num_records: Records of an epoch; each one is there once.
-        seed: Seed of the order.
-
-    Returns:
-        int64 [batch].
-    """
-    epochs = positions // num_records
-    seeds = tf.stack([epochs, tf.fill(tf.shape(epochs), tf.constant(seed, tf.int64))])
-    # tf.random.experimental.index_shuffle takes one seed for all indices only.
-    return tf.raw_ops.RandomIndexShuffle(
-        index=positions % num_records,
-        seed=tf.pad(tf.transpose(seeds), [[0, 0], [0, 1]]),
-        max_index=tf.constant(num_records - 1, tf.int64),
-        rounds=SHUFFLE_ROUNDS,
-    )
 
 
 class EvaluationInput:

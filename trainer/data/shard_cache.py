@@ -166,17 +166,6 @@ class ShardCache:
             self._changed.notify_all()
         self._lock.close()
 
-    @contextlib.contextmanager
-    def naming_remote(self) -> Iterator[None]:
-        """Puts the remote path in place of the copy's in errors that pass."""
-        try:
-            yield
-        except errors.JobError as error:
-            text = str(error)
-            for path, file in self._files.items():
-                text = text.replace(os.path.join(self._folder, _copy_name(file)), path)
-            raise type(error)(text) from error
-
     def _check_sizes(self) -> None:
         for file in self._files.values():
             if file.num_bytes > self._max_bytes:

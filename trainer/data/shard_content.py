@@ -29,15 +29,20 @@ class ShardContent:
     bad: Mapping[int, str]
 
 
-def read_shard(path: str) -> ShardContent:
+def read_shard(path: str, resolve: tfrecord.Resolve = str) -> ShardContent:
     """Reads and checks every record of a file.
+
+    Args:
+        path: The file, as users know it.
+        resolve: See tfrecord.Resolve.
 
     Raises:
         DataError: If it is no TFRecord file, or a record lacks its picture or label.
         StorageError: If it can't be read.
     """
-    shard = tfrecord.index_file(path)
-    index = tfrecord.RecordIndex([path], [shard])
+    shard = tfrecord.index_file(path, resolve)
+    index = tfrecord.RecordIndex(resolve)
+    index.add(path, shard)
     labels = np.full(len(index), NO_LABEL)
     bad: dict[int, str] = {}
     for start in range(0, len(index), READ_BATCH):

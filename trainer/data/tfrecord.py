@@ -6,13 +6,13 @@ tensorflow.org/tutorials/load_data/tfrecord. Records count from 0.
 """
 
 import array
+import bisect
 import dataclasses
 import functools
 import mmap
 import os
 import struct
-import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import google_crc32c
 import numpy as np
@@ -29,6 +29,9 @@ CRC_MASK = 0xA282EAD8
 HEADERS_AT_ONCE = 1 << 14
 # Files that stay open; of more, each read opens its own.
 MAX_OPEN_FILES = 512
+
+# The local file to open for a path, which may be remote; messages name the path.
+Resolve = Callable[[str], str]
 
 # First bytes of what is passed by mistake.
 _FOREIGN_FORMATS = {
@@ -71,31 +74,52 @@ class ShardIndex:
 
 
 class RecordIndex:
-    """Where each record of some files is."""
+    """Where each record of some files is; grows as files are added."""
 
-    def __init__(self, paths: Sequence[str], found: Sequence[ShardIndex]) -> None:
-        """Takes what `index_file` found in each file.
+    def __init__(self, resolve: Resolve = str) -> None:
+        """Starts without files.
 
         Args:
-            paths: The files.
-            found: Their records, in the same order.
+            resolve: See `Resolve`.
         """
-        self.paths = list(paths)
-        self.lost = [shard.lost for shard in found if shard.lost]
-        counts = [len(shard.spans) for shard in found]
-        self._first_records = np.cumsum([0, *counts])
-        self._shards = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
-        self._spans = np.concatenate([shard.spans for shard in found])
-        self._descriptors: dict[int, int] = {}
-        weakref.finalize(self, _close_all, self._descriptors)
+        self.lost: list[LostRest] = []
+        self._resolve = resolve
+        self._paths: list[str] = []
+        self._spans: list[np.ndarray] = []
+        # Of each file its first record, and at the end the number of all.
+        self._bounds = [0]
+        self._descriptors: dict[int, _Descriptor] = {}
+
+    def add(self, path: str, shard: ShardIndex) -> range:
+        """Appends a file.
+
+        Args:
+            path: The file, as users know it.
+            shard: What `index_file` found in it.
+
+        Returns:
+            The numbers of its records.
+        """
+        first = self._bounds[-1]
+        self._paths.append(path)
+        self._spans.append(shard.spans)
+        self._bounds.append(first + len(shard.spans))
+        if shard.lost:
+            self.lost.append(shard.lost)
+        return range(first, self._bounds[-1])
 
     def __len__(self) -> int:
-        return len(self._shards)
+        return self._bounds[-1]
 
     @property
     def num_bytes(self) -> int:
         """Bytes of the data of all records."""
-        return int(self._spans[:, 1].sum())
+        return sum(int(spans[:, 1].sum()) for spans in self._spans)
+
+    @property
+    def num_index_bytes(self) -> int:
+        """Bytes of memory that the places of the records take."""
+        return sum(spans.nbytes for spans in self._spans)
 
     def read(self, record: int) -> bytes:
         """Reads one record's data; safe to call from several threads.
@@ -106,17 +130,18 @@ class RecordIndex:
         Raises:
             DamagedError: If it is not what its checksum says, or can't be read.
         """
-        shard = int(self._shards[record])
-        offset, length = map(int, self._spans[record])
+        shard, number = self._find(record)
+        offset, length = map(int, self._spans[shard][number])
         try:
-            framed = self._pread(shard, length + FOOTER.size, offset)
+            data = self._pread(shard, length, offset)
+            # A read of its own is faster than to copy the data out of both.
+            footer = self._pread(shard, FOOTER.size, offset + length)
         except OSError as error:
             raise errors.DamagedError(
                 self.describe(record),
                 f"can't be read ({error.strerror}); check that the file is still there",
             ) from error
-        data = framed[:length]
-        if framed[length:] != FOOTER.pack(_masked_crc(data)):
+        if footer != FOOTER.pack(_masked_crc(data)):
             raise errors.DamagedError(
                 self.describe(record),
                 "is damaged: its checksum does not fit; copy the file again from where "
@@ -134,53 +159,71 @@ class RecordIndex:
 
         The last one is in bytes from the start of the file.
         """
-        shard = self._shards[record]
-        number = record - int(self._first_records[shard])
-        return self.paths[shard], number, int(self._spans[record, 0])
+        shard, number = self._find(record)
+        return self._paths[shard], number, int(self._spans[shard][number, 0])
 
-    def records_of(self, shard: int) -> range:
-        """The records of a file, by its position in `paths`."""
-        first, end = self._first_records[shard : shard + 2]
-        return range(int(first), int(end))
+    def close(self, path: str) -> None:
+        """Holds a file open no longer; the next read of it opens it again."""
+        for shard, known in enumerate(self._paths):
+            if known == path:
+                self._descriptors.pop(shard, None)
+
+    def _find(self, record: int) -> tuple[int, int]:
+        """Position of the file, and of the record in it."""
+        shard = bisect.bisect_right(self._bounds, record) - 1
+        return shard, record - self._bounds[shard]
 
     def _pread(self, shard: int, num_bytes: int, offset: int) -> bytes:
         descriptor = self._descriptors.get(shard)
-        if descriptor is not None:
-            return os.pread(descriptor, num_bytes, offset)
-        descriptor = os.open(self.paths[shard], os.O_RDONLY)
-        data = os.pread(descriptor, num_bytes, offset)
-        has_room = len(self._descriptors) < MAX_OPEN_FILES
-        # Of two threads that opened the same file, one keeps it.
-        if (
-            not has_room
-            or self._descriptors.setdefault(shard, descriptor) != descriptor
-        ):
-            os.close(descriptor)
-        return data
+        if descriptor is None:
+            descriptor = _Descriptor(self._resolve(self._paths[shard]))
+            if len(self._descriptors) < MAX_OPEN_FILES:
+                # Of two threads that opened the same file, one keeps it.
+                self._descriptors.setdefault(shard, descriptor)
+        return os.pread(descriptor.number, num_bytes, offset)
+
+
+class _Descriptor:
+    """An open file; closed when the last reader lets go of it."""
+
+    def __init__(self, path: str) -> None:
+        self.number = -1
+        self.number = os.open(path, os.O_RDONLY)
+
+    def __del__(self) -> None:
+        if self.number >= 0:
+            os.close(self.number)
 
 
 def index_files(paths: Sequence[str]) -> RecordIndex:
-    """Finds all records by their headers; data is not read.
+    """Finds all records of local files by their headers; data is not read.
 
     Args:
-        paths: Local TFRecord files, one or more.
+        paths: TFRecord files, one or more.
 
     Raises:
         DataError: If a file is empty, truncated, or no TFRecord file.
         StorageError: If a file can't be read.
     """
-    return RecordIndex(paths, [index_file(path) for path in paths])
+    index = RecordIndex()
+    for path in paths:
+        index.add(path, index_file(path))
+    return index
 
 
-def index_file(path: str) -> ShardIndex:
+def index_file(path: str, resolve: Resolve = str) -> ShardIndex:
     """Finds the records of one file, up to a damaged length field if there is one.
+
+    Args:
+        path: The file, as users know it.
+        resolve: See `Resolve`.
 
     Raises:
         DataError: If the file is empty, truncated, or no TFRecord file.
         StorageError: If the file can't be read.
     """
     try:
-        with open(path, "rb") as file:
+        with open(resolve(path), "rb") as file:
             if not os.fstat(file.fileno()).st_size:
                 raise errors.DataError(
                     f"{path} is empty, expected TFRecord records; remove the file or "
@@ -304,8 +347,3 @@ def _masked_crc(data: bytes) -> int:
     """CRC-32C, rotated and shifted so that checksums of checksums stay sound."""
     crc = int(google_crc32c.value(data))
     return ((crc >> 15 | crc << 17) + CRC_MASK) & 0xFFFFFFFF
-
-
-def _close_all(descriptors: dict[int, int]) -> None:
-    for descriptor in descriptors.values():
-        os.close(descriptor)

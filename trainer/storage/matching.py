@@ -57,11 +57,12 @@ def _naming(flag: str, pattern: str) -> Iterator[None]:
 
 def _glob_local(pattern: str) -> list[StoredFile]:
     matches = sorted(glob.glob(pattern)) or [pattern]
-    return [
-        StoredFile(path, os.path.getsize(path))
-        for path in matches
-        if os.path.isfile(path)
-    ]
+    return [_stat(path) for path in matches if os.path.isfile(path)]
+
+
+def _stat(path: str) -> StoredFile:
+    status = os.stat(path)
+    return StoredFile(path, status.st_size, generation=str(status.st_mtime_ns))
 
 
 def _describe_nearest(pattern: str) -> str:

@@ -17,7 +17,8 @@ class StoredFile:
     Attributes:
         path: As users write it, gs:// included.
         num_bytes: Its size.
-        generation: Cloud Storage's number of this content; empty for local files.
+        generation: Another one if the content is: Cloud Storage's number, or of a
+            local file the time of its modification in nanoseconds.
         crc32c: Cloud Storage's checksum, base64 of four bytes; empty if not known.
     """
 

@@ -58,6 +58,7 @@ class _Parts(NamedTuple):
     """What lives as long as the job."""
 
     layout: JobLayout
+    known: index_cache.IndexCache
     data: inputs.Inputs
     trainer: steps.Trainer
     evaluator: steps.Evaluator
@@ -74,7 +75,6 @@ def _run(config: TrainConfig, interruption: Interruption) -> None:
     with (
         _shown_progress(config, parts) as shown,
         summaries.open_summaries(parts.layout.log_dir) as events,
-        parts.data.copies.naming_remote(),
     ):
         try:
             metrics = _train_and_evaluate(config, parts, shown, events, interruption)
@@ -92,10 +92,10 @@ def _build_parts(config: TrainConfig) -> _Parts:
     if storage.is_gs(layout.root_dir):
         # Leaves nothing behind, and the data may take minutes to come.
         storage.make_writable_dir(layout.root_dir, "job-dir")
-    cache = index_cache.IndexCache(layout.index_path)
-    data = inputs.open_inputs(config, cache)
+    known = index_cache.IndexCache(layout.index_path)
+    data = inputs.open_inputs(config, known)
     storage.make_writable_dir(layout.root_dir, "job-dir")
-    cache.save()
+    known.save()
     strategy = distribution.build_strategy()
     precision = _resolve_precision(config)
     _log_start(config, data, precision)
@@ -107,7 +107,7 @@ def _build_parts(config: TrainConfig) -> _Parts:
         )
         evaluator = steps.Evaluator(config, scored, strategy)
     state = job_state.JobState(config, layout, trainer, data.bad_records)
-    return _Parts(layout, data, trainer, evaluator, state)
+    return _Parts(layout, known, data, trainer, evaluator, state)
 
 
 def _build_model(config: TrainConfig, precision: str) -> keras.Model:
@@ -159,6 +159,7 @@ def _train_and_evaluate(
         trainer,
         pipeline.TrainingInput(
             parts.data.training,
+            parts.data.order,
             image_size=config.resolved_image_size,
             batch_size=config.train_batch_size,
             seed=config.seed,
@@ -184,7 +185,7 @@ def _train_and_evaluate(
 
 
 def _plan_evaluations(config: TrainConfig, parts: _Parts) -> list[int]:
-    num_examples = len(parts.data.training.index)
+    num_examples = parts.data.num_training
     return list(
         loop.plan_evaluations(
             start_step=parts.trainer.num_steps_done,
@@ -212,6 +213,7 @@ def _build_actions(
         )
 
     def save(*_: object) -> None:
+        parts.known.save()
         history.save(
             parts.layout.metrics_path,
             flags=dataclasses.asdict(config),
@@ -244,7 +246,7 @@ def _write_window(events: summaries.Summaries, window: progress.TrainingWindow) 
 
 
 def _log_start(config: TrainConfig, data: inputs.Inputs, precision: str) -> None:
-    num_examples = len(data.training.index)
+    num_examples = data.num_training
     logging.info(
         "data  | %d training and %d validation images, %d classes, labels from %d",
         num_examples,
