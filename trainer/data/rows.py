@@ -64,7 +64,10 @@ def read_labels(path: str) -> list[str]:
     """
     path = storage.match_files(path, "labels_file")[0]
     try:
-        with open(path, encoding="utf-8-sig") as file:
+        with (
+            storage.local_file(path) as local_path,
+            open(local_path, encoding="utf-8-sig") as file,
+        ):
             labels = [clean_label(line) for line in file]
     except UnicodeDecodeError as error:
         raise errors.DataError(_describe_encoding(path, error)) from error
@@ -137,7 +140,10 @@ def read_csv(
 
 def _parse_csv(path: str) -> Iterator[tuple[int, list[str]]]:
     """Yields (line number, fields); empty lines are passed over."""
-    with open(path, encoding="utf-8-sig", newline="") as file:
+    with (
+        storage.local_file(path) as local_path,
+        open(local_path, encoding="utf-8-sig", newline="") as file,
+    ):
         # Strict: a quote that is never closed must not swallow the rest of the file.
         reader = csv.reader(file, skipinitialspace=True, strict=True)
         try:
