@@ -1,0 +1,225 @@
+"""What `inspect` found, as a page for people: aligned, and long lists cut."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from trainer.data import class_table
+from trainer.data.copies import Copies, Copy, Group, count_by_place
+from trainer.data.label_range import LabelRange
+from trainer.data.survey import Split
+from trainer.data.verdict import Verdict
+
+MAX_SHOWN = 5
+MAX_MEMBERS_SHOWN = 3
+BYTES_PER_MB = 1_000_000
+_INDENT = "  "
+
+
+class Survey(NamedTuple):
+    """All that `inspect` found."""
+
+    splits: Sequence[Split]
+    labels: LabelRange
+    copies: Copies
+    verdict: Verdict
+
+
+def format_report(survey: Survey) -> str:
+    """The page; ends with whether a train job would run."""
+    sections = [
+        _format_splits(survey.splits),
+        _format_classes(survey),
+        _format_pictures(survey.splits),
+        _format_places("turned by EXIF", _list_turned(survey.splits)),
+        _format_places("bad records", _list_bad(survey.splits)),
+        _format_copies(survey),
+        _format_conflicts(survey),
+        _format_verdict(survey.verdict),
+    ]
+    return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
+
+
+def _format_splits(splits: Sequence[Split]) -> list[str]:
+    rows = [["", "records", "bad", "files", "bad files", "MB"]]
+    rows += [
+        [
+            split.name,
+            f"{len(split.records):,}",
+            f"{len(split.bad_records):,}",
+            f"{len(split.paths) + len(split.bad_files):,}",
+            f"{len(split.bad_files):,}",
+            f"{split.num_bytes / BYTES_PER_MB:,.1f}",
+        ]
+        for split in splits
+    ]
+    return _align(rows)
+
+
+def _format_classes(survey: Survey) -> list[str]:
+    labels = survey.labels
+    if labels.num_classes < 1:
+        return []
+    shown = range(labels.first, labels.last + 1)
+    width = len(str(shown[: class_table.MAX_CLASSES_SHOWN][-1]))
+    names = [_name_class(labels, label, width) for label in shown]
+    counts = {}
+    for split in survey.splits:
+        found = split.count_labels()
+        counts[split.name] = [found.get(label, 0) for label in shown]
+    base = "0 and 1 mixed" if labels.is_mixed else str(labels.first)
+    return [
+        f"{labels.num_classes:,} classes (from {labels.origin}), labels count from "
+        f"{base}",
+        *class_table.format_class_table(names, counts, rest="see --json"),
+    ]
+
+
+def _name_class(labels: LabelRange, label: int, width: int) -> str:
+    number, _, name = labels.describe(label).partition(" ")
+    return f"{number:>{width}} {name}".rstrip()
+
+
+def _format_pictures(splits: Sequence[Split]) -> list[str]:
+    rows = [["pictures", *(split.name for split in splits)]]
+    for name, counters in (
+        ("format", [split.formats for split in splits]),
+        ("colour", [split.modes for split in splits]),
+    ):
+        for value in sorted({value for counter in counters for value in counter}):
+            numbers = [f"{counter[value]:,}" for counter in counters]
+            rows.append([f"{name} {value}", *numbers])
+    for side in ("width", "height"):
+        for statistic in ("min", "median", "max"):
+            numbers = [
+                f"{sizes[statistic]:,}" if (sizes := summarize(split, side)) else "-"
+                for split in splits
+            ]
+            rows.append([f"{side} {statistic}", *numbers])
+    return _align(rows)
+
+
+def summarize(split: Split, side: str) -> dict[str, int]:
+    """Smallest, median and largest `width` or `height`; empty if none is known."""
+    sizes = split.records[side]
+    sizes = sizes[sizes > 0]
+    if not len(sizes):
+        return {}
+    return {
+        "min": int(sizes.min()),
+        "median": int(np.median(sizes)),
+        "max": int(sizes.max()),
+    }
+
+
+def _list_turned(splits: Sequence[Split]) -> Iterator[str]:
+    for split in splits:
+        for record in np.flatnonzero(split.records["orientation"] > 1):
+            yield split.describe(int(record))
+
+
+def _list_bad(splits: Sequence[Split]) -> Iterator[str]:
+    for split in splits:
+        for bad in split.bad_records:
+            yield (
+                f"{bad.path}, record {bad.record}, byte {bad.offset}: "
+                f"{bad.status.name.lower()}; {bad.reason}"
+            )
+
+
+def _format_places(title: str, places: Iterator[str]) -> list[str]:
+    """A list of some length under its title, or nothing."""
+    listed = list(places)
+    if not listed:
+        return []
+    lines = [f"{title}: {len(listed):,}"]
+    lines += [_INDENT + place for place in listed[:MAX_SHOWN]]
+    if len(listed) > MAX_SHOWN:
+        lines.append(f"{_INDENT}and {len(listed) - MAX_SHOWN:,} more, see --json")
+    return lines
+
+
+def _format_copies(survey: Survey) -> list[str]:
+    exact = count_by_place(survey.copies.exact)
+    near = count_by_place(survey.copies.near)
+    places = sorted(set(+exact) | set(+near), key=lambda place: (len(place), place))
+    if not places:
+        return ["duplicates: none"]
+    rows = [["pictures that are there twice or more", "exact", "near"]]
+    rows += [
+        [_name_place(survey.splits, place), f"{exact[place]:,}", f"{near[place]:,}"]
+        for place in places
+    ]
+    return [*_align(rows), *_format_groups(survey.splits, survey.copies)]
+
+
+def _name_place(splits: Sequence[Split], place: tuple[int, ...]) -> str:
+    names = " and ".join(splits[position].name for position in place)
+    return f"in {'both ' if len(place) > 1 else ''}{names}"
+
+
+def _format_groups(splits: Sequence[Split], copies: Copies) -> Iterator[str]:
+    for kind, groups in (("exact", copies.exact), ("near", copies.near)):
+        # What is in two splits spoils the evaluation, so it is shown first.
+        ordered = sorted(groups, key=lambda group: -len(group.splits))
+        for group in ordered[:MAX_SHOWN]:
+            yield f"{_INDENT}{kind}:"
+            yield from _format_members(splits, group)
+        if len(ordered) > MAX_SHOWN:
+            yield f"{_INDENT}and {len(ordered) - MAX_SHOWN:,} more {kind}, see --json"
+
+
+def _format_members(splits: Sequence[Split], group: Group) -> Iterator[str]:
+    for member in group.members[:MAX_MEMBERS_SHOWN]:
+        yield 2 * _INDENT + splits[member.split].describe(member.record)
+    if len(group.members) > MAX_MEMBERS_SHOWN:
+        yield f"{2 * _INDENT}and {len(group.members) - MAX_MEMBERS_SHOWN:,} more"
+
+
+def _format_conflicts(survey: Survey) -> list[str]:
+    conflicts = (
+        f"{kind}:"
+        + "".join(
+            f"\n{2 * _INDENT}{survey.splits[member.split].describe(member.record)} is "
+            f"{survey.labels.describe(member.label)}"
+            for member in _pick_contrary(group)
+        )
+        for kind, group in survey.copies
+        if group.has_conflict
+    )
+    return _format_places("one picture, different labels", conflicts)
+
+
+def _pick_contrary(group: Group) -> list[Copy]:
+    """One member of each label, the first ones."""
+    first = {member.label: member for member in reversed(group.members)}
+    return sorted(first.values())[:MAX_MEMBERS_SHOWN]
+
+
+def _format_verdict(verdict: Verdict) -> list[str]:
+    lines = [f"warning: {warning}" for warning in verdict.warnings]
+    if not verdict.failures:
+        return [*lines, "A train job on this data would run."]
+    return [
+        *lines,
+        "A train job on this data would fail:",
+        *(_INDENT + failure for failure in verdict.failures),
+    ]
+
+
+def _align(rows: Sequence[Sequence[str]]) -> list[str]:
+    """The first column to the left, numbers to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            [
+                f"{row[0]:{widths[0]}}",
+                *(
+                    f"{cell:>{width}}"
+                    for cell, width in zip(row[1:], widths[1:], strict=True)
+                ),
+            ]
+        ).rstrip()
+        for row in rows
+    ]
