@@ -146,8 +146,13 @@ Chunks = Generator[Chunk, None, None]
 
 def _read_here(tasks: Sequence[Task]) -> Chunks:
     _import_reader()
-    for task in tasks:
-        yield _read(task)
+    from trainer.data import record_reader
+
+    try:
+        for task in tasks:
+            yield record_reader.read_chunk(*task)
+    finally:
+        record_reader.close_files()
 
 
 def _read_in_pool(tasks: Sequence[Task]) -> Chunks:

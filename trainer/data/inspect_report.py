@@ -12,6 +12,7 @@ from trainer.data.survey import Split
 from trainer.data.verdict import Verdict
 
 MAX_SHOWN = 5
+MAX_GROUPS_SHOWN = 3
 MAX_MEMBERS_SHOWN = 3
 BYTES_PER_MB = 1_000_000
 _INDENT = "  "
@@ -121,11 +122,7 @@ def _list_turned(splits: Sequence[Split]) -> Iterator[str]:
 
 def _list_bad(splits: Sequence[Split]) -> Iterator[str]:
     for split in splits:
-        for bad in split.bad_records:
-            yield (
-                f"{bad.path}, record {bad.record}, byte {bad.offset}: "
-                f"{bad.status.name.lower()}; {bad.reason}"
-            )
+        yield from map(str, split.bad_records)
 
 
 def _format_places(title: str, places: Iterator[str]) -> list[str]:
@@ -163,11 +160,12 @@ def _format_groups(splits: Sequence[Split], copies: Copies) -> Iterator[str]:
     for kind, groups in (("exact", copies.exact), ("near", copies.near)):
         # What is in two splits spoils the evaluation, so it is shown first.
         ordered = sorted(groups, key=lambda group: -len(group.splits))
-        for group in ordered[:MAX_SHOWN]:
+        for group in ordered[:MAX_GROUPS_SHOWN]:
             yield f"{_INDENT}{kind}:"
             yield from _format_members(splits, group)
-        if len(ordered) > MAX_SHOWN:
-            yield f"{_INDENT}and {len(ordered) - MAX_SHOWN:,} more {kind}, see --json"
+        more = len(ordered) - MAX_GROUPS_SHOWN
+        if more > 0:
+            yield f"{_INDENT}and {more:,} more {kind}, see --json"
 
 
 def _format_members(splits: Sequence[Split], group: Group) -> Iterator[str]:

@@ -77,6 +77,11 @@ def _open_file(path: str) -> tfrecord.RecordIndex:
     return tfrecord.index_files([path])
 
 
+def close_files() -> None:
+    """Forgets the files that were read, which may change from now on."""
+    _open_file.cache_clear()
+
+
 def _read_record(
     index: tfrecord.RecordIndex, record: int, facts: Any, chunk: Chunk
 ) -> None:
@@ -98,25 +103,28 @@ def _read_record(
 
 def _parse(index: tfrecord.RecordIndex, record: int) -> tuple[bytes, int]:
     """The encoded picture and the label."""
+    where = index.describe(record)
     try:
         serialized = index.read(record)
     except errors.DataError as error:
-        raise _BadRecordError(Status.DAMAGED, str(error)) from error
-    where = index.describe(record)
+        raise _BadRecordError(Status.DAMAGED, _cut(error, where)) from error
     try:
         features = tf.train.Example.FromString(serialized).features.feature
     except message.DecodeError as error:
-        raise _BadRecordError(
-            Status.BROKEN, f"{where} is no tf.train.Example"
-        ) from error
+        raise _BadRecordError(Status.BROKEN, "is no tf.train.Example") from error
     try:
         examples.parse_label(serialized, where)
     except errors.DataError as error:
-        raise _BadRecordError(Status.INCOMPLETE, str(error)) from error
+        raise _BadRecordError(Status.INCOMPLETE, _cut(error, where)) from error
     return (
         features[examples.ENCODED].bytes_list.value[0],
         features[examples.LABEL].int64_list.value[0],
     )
+
+
+def _cut(error: errors.DataError, where: str) -> str:
+    """The message without the record's name, which stands apart."""
+    return str(error).removeprefix(f"{where} ").rstrip(".")
 
 
 def read_header(encoded: bytes) -> Header | None:
@@ -140,7 +148,8 @@ def read_header(encoded: bytes) -> Header | None:
                 )
     except Image.DecompressionBombError as error:
         raise _BadRecordError(
-            Status.OVERSIZED, f"more than {normalize.MAX_PIXELS:,} pixels"
+            Status.OVERSIZED,
+            f"holds a picture of more than {normalize.MAX_PIXELS:,} pixels",
         ) from error
     except normalize.DECODE_ERRORS:
         return None
@@ -173,5 +182,7 @@ def _decode(encoded: bytes, *, is_known: bool) -> np.ndarray:
         pixels = tf.io.decode_image(encoded, channels=3, expand_animations=False)
     except tf.errors.InvalidArgumentError as error:
         reason = error.message.splitlines()[0].split(" [Op:")[0]
-        raise _BadRecordError(Status.UNDECODABLE, reason) from error
+        raise _BadRecordError(
+            Status.UNDECODABLE, f"holds a picture that does not decode ({reason})"
+        ) from error
     return np.asarray(pixels.numpy())

@@ -44,13 +44,16 @@ RECORD = np.dtype(
 
 
 class BadRecord(NamedTuple):
-    """A record that can't be used, and why."""
+    """A record that can't be used, and why; the reason follows on its name."""
 
     path: str
     record: int
     offset: int
     status: Status
     reason: str
+
+    def __str__(self) -> str:
+        return f"{self.path}, record {self.record} (byte {self.offset}) {self.reason}"
 
 
 class BadFile(NamedTuple):

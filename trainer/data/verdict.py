@@ -46,7 +46,7 @@ def _check_records(split: Split) -> Iterator[str]:
         yield file.reason
     incomplete = [bad for bad in split.bad_records if bad.status == Status.INCOMPLETE]
     if incomplete:
-        yield _with_more(incomplete[0].reason, len(incomplete) - 1, "such records")
+        yield _with_more(f"{incomplete[0]}.", len(incomplete) - 1, "such records")
     if len(split.records) and not split.is_good.any():
         yield (
             f"{split.name} has no record that can be used, of {len(split.records):,}; "
