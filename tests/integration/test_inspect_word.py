@@ -99,6 +99,26 @@ def test_data_that_would_fail_a_job_ends_with_1(tmp_path):
     assert "Traceback" not in done.stderr
 
 
+def count_children(process):
+    children = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    return len(children.read_text().split())
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def is_gone(group):
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
 def test_ctrl_c_ends_with_130_and_leaves_no_process(tmp_path):
     write_split(tmp_path / "one", [1], first_seed=0)
     (tmp_path / "train-0").write_bytes((tmp_path / "one").read_bytes() * 50_000)
@@ -108,22 +128,16 @@ def test_ctrl_c_ends_with_130_and_leaves_no_process(tmp_path):
         text=True,
         start_new_session=True,
     ) as process:
-        for line in process.stderr:
-            if "inspect | record" in line:
-                # As a terminal does: to the whole group.
-                os.killpg(process.pid, signal.SIGINT)
-                break
+        # One is multiprocessing's own, for clean-up; the other reads.
+        wait_until(lambda: count_children(process) >= 2)
+        # The parent ignores it, too, while it starts the readers.
+        time.sleep(0.5)
+        # As a terminal does: to the whole group.
+        os.killpg(process.pid, signal.SIGINT)
         log = process.stderr.read()
     assert process.returncode == 130, log
     assert "Traceback" not in log
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        try:
-            os.killpg(process.pid, 0)
-        except ProcessLookupError:
-            return
-        time.sleep(0.1)
-    pytest.fail("a worker process is still there")
+    wait_until(lambda: is_gone(process.pid))
 
 
 def test_the_photographs_for_tests_are_clean(tmp_path):

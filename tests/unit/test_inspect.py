@@ -1,8 +1,10 @@
 """Every finding of inspect, on data that has it."""
 
+import concurrent.futures
 import io
 import json
 import logging
+from concurrent.futures.process import BrokenProcessPool
 
 import numpy as np
 import pytest
@@ -425,6 +427,13 @@ def test_worker_processes_find_the_same(look, tmp_path, monkeypatch):
     _, in_pool = look(train=records, validation=records_of([1, 2, 3], first_seed=200))
     assert in_pool == here
     assert here["splits"]["train"]["records"] == 160
+
+
+def test_a_reader_that_died_is_named_with_what_it_read():
+    future = concurrent.futures.Future()
+    future.set_exception(BrokenProcessPool())
+    with pytest.raises(errors.DataError, match="train-0 died near records 64 to 127"):
+        inspect._await_chunk(future, inspect.Task("train-0", 64, 128))
 
 
 def test_progress_is_logged_by_time(caplog, monkeypatch):

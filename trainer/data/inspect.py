@@ -162,14 +162,15 @@ def _read_in_pool(tasks: Sequence[Task]) -> Chunks:
     with concurrent.futures.ProcessPoolExecutor(
         num_workers,
         mp_context=multiprocessing.get_context("spawn"),
-        initializer=_start_worker,
+        initializer=_import_reader,
     ) as pool:
         waiting: collections.deque[concurrent.futures.Future[Chunk]]
         waiting = collections.deque()
         rest = iter(tasks)
         try:
-            for task in itertools.islice(rest, num_workers * CHUNKS_PER_WORKER):
-                waiting.append(pool.submit(_read, task))
+            with _ignored_interrupts():
+                for task in itertools.islice(rest, num_workers * CHUNKS_PER_WORKER):
+                    waiting.append(pool.submit(_read, task))
             for task in tasks:
                 yield _await_chunk(waiting.popleft(), task)
                 for following in itertools.islice(rest, 1):
@@ -189,10 +190,17 @@ def _await_chunk(future: concurrent.futures.Future[Chunk], task: Task) -> Chunk:
         ) from error
 
 
-def _start_worker() -> None:
-    # Ctrl-C reaches every process of the terminal; the parent ends the others.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _import_reader()
+@contextlib.contextmanager
+def _ignored_interrupts() -> Iterator[None]:
+    """Lets processes start that ignore Ctrl-C.
+
+    A terminal sends it to all of them; this one ends the others in order.
+    """
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
 
 
 def _import_reader() -> None:

@@ -1,7 +1,7 @@
 """What `inspect` found, as a page for people: aligned, and long lists cut."""
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -16,6 +16,7 @@ MAX_GROUPS_SHOWN = 3
 MAX_MEMBERS_SHOWN = 3
 BYTES_PER_MB = 1_000_000
 _INDENT = "  "
+_PlaceT = TypeVar("_PlaceT")
 
 
 class Survey(NamedTuple):
@@ -33,8 +34,8 @@ def format_report(survey: Survey) -> str:
         _format_splits(survey.splits),
         _format_classes(survey),
         _format_pictures(survey.splits),
-        _format_places("turned by EXIF", _list_turned(survey.splits)),
-        _format_places("bad records", _list_bad(survey.splits)),
+        _format_turned(survey.splits),
+        _format_bad(survey.splits),
         _format_copies(survey),
         _format_conflicts(survey),
         _format_verdict(survey.verdict),
@@ -114,26 +115,32 @@ def summarize(split: Split, side: str) -> dict[str, int]:
     }
 
 
-def _list_turned(splits: Sequence[Split]) -> Iterator[str]:
-    for split in splits:
-        for record in np.flatnonzero(split.records["orientation"] > 1):
-            yield split.describe(int(record))
+def _format_turned(splits: Sequence[Split]) -> list[str]:
+    turned = [
+        (split, record)
+        for split in splits
+        for record in np.flatnonzero(split.records["orientation"] > 1).tolist()
+    ]
+    return _format_places(
+        "turned by EXIF", turned, lambda place: place[0].describe(place[1])
+    )
 
 
-def _list_bad(splits: Sequence[Split]) -> Iterator[str]:
-    for split in splits:
-        yield from map(str, split.bad_records)
+def _format_bad(splits: Sequence[Split]) -> list[str]:
+    bad = [one for split in splits for one in split.bad_records]
+    return _format_places("bad records", bad, str)
 
 
-def _format_places(title: str, places: Iterator[str]) -> list[str]:
+def _format_places(
+    title: str, places: Sequence[_PlaceT], describe: Callable[[_PlaceT], str]
+) -> list[str]:
     """A list of some length under its title, or nothing."""
-    listed = list(places)
-    if not listed:
+    if not places:
         return []
-    lines = [f"{title}: {len(listed):,}"]
-    lines += [_INDENT + place for place in listed[:MAX_SHOWN]]
-    if len(listed) > MAX_SHOWN:
-        lines.append(f"{_INDENT}and {len(listed) - MAX_SHOWN:,} more, see --json")
+    lines = [f"{title}: {len(places):,}"]
+    lines += [_INDENT + describe(place) for place in places[:MAX_SHOWN]]
+    if len(places) > MAX_SHOWN:
+        lines.append(f"{_INDENT}and {len(places) - MAX_SHOWN:,} more, see --json")
     return lines
 
 
@@ -176,17 +183,18 @@ def _format_members(splits: Sequence[Split], group: Group) -> Iterator[str]:
 
 
 def _format_conflicts(survey: Survey) -> list[str]:
-    conflicts = (
-        f"{kind}:"
-        + "".join(
-            f"\n{2 * _INDENT}{survey.splits[member.split].describe(member.record)} is "
+    conflicts = [one for one in survey.copies if one[1].has_conflict]
+
+    def describe(conflict: tuple[str, Group]) -> str:
+        kind, group = conflict
+        lines = [
+            f"{2 * _INDENT}{survey.splits[member.split].describe(member.record)} is "
             f"{survey.labels.describe(member.label)}"
             for member in _pick_contrary(group)
-        )
-        for kind, group in survey.copies
-        if group.has_conflict
-    )
-    return _format_places("one picture, different labels", conflicts)
+        ]
+        return "\n".join([f"{kind}:", *lines])
+
+    return _format_places("one picture, different labels", conflicts, describe)
 
 
 def _pick_contrary(group: Group) -> list[Copy]:
