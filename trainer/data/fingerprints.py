@@ -48,7 +48,7 @@ def look(pixels: np.ndarray) -> Look:
     """
     image = Image.fromarray(pixels)
     # A whole number of pixels to one is several times faster than any other ratio.
-    reduced = image.reduce(max(1, min(image.size) // (2 * SMALL_SIDE)))
+    reduced = image.reduce(max(1, min(image.size) // SMALL_SIDE))
     small = reduced.resize((SMALL_SIDE, SMALL_SIDE), Image.Resampling.LANCZOS)
     bits = imagehash.phash(small).hash
     colours = small.resize((COLOUR_SIDE, COLOUR_SIDE), Image.Resampling.BOX)
