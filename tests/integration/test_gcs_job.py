@@ -50,7 +50,8 @@ def logs(owned, cache_dir):
 
 def test_faults_on_the_way_are_logged_and_overcome(logs):
     first, _ = logs
-    assert first.count(" of 8 follows") >= 6
+    # A request that meets a connection closed before it is sent anew without a word.
+    assert first.count(" of 8 follows") >= 5
 
 
 def test_a_stopped_job_resumes_to_its_end(logs):

@@ -136,3 +136,11 @@ def test_derived_values_follow_the_flags_they_derive_from():
 def test_a_conversion_that_cannot_work_is_named(flags, message):
     (problem,) = config.ConvertConfig(output_dir="out", **flags).problems()
     assert message in problem
+
+
+@pytest.mark.parametrize(
+    ("num_records", "expected"), [(1, 10), (10_999, 10), (20_000, 20)]
+)
+def test_a_split_may_have_one_bad_record_in_a_thousand(num_records, expected):
+    assert build().resolved_max_bad_records(num_records) == expected
+    assert build(max_bad_records=0).resolved_max_bad_records(num_records) == 0

@@ -266,14 +266,17 @@ def test_a_truncated_file_ends_a_job(look, tmp_path):
     assert "is truncated: record 1 goes beyond its end" in found["failures"][0]
 
 
-def test_a_damaged_length_ends_a_job(look, tmp_path):
+def test_a_damaged_length_costs_the_rest_of_its_file(look, tmp_path):
     records = records_of([1, 2, 1])
     path = tmp_path / "train-1.tfrecord"
     pictures.write_records(path, records)
     flip_byte(path, len(records[0]) + 16)
     code, found = look(train=records_of([1, 2], first_seed=5))
-    assert code == 1
-    assert f"damaged at byte {len(records[0]) + 16}: the length" in found["failures"][0]
+    assert code == 0
+    damaged = f"damaged at byte {len(records[0]) + 16}: the length of record 1"
+    assert damaged in found["warnings"][0]
+    assert found["splits"]["train"]["lost"][0]["path"] == str(path)
+    assert found["splits"]["train"]["records"] == 3
 
 
 def test_no_readable_file_at_all_is_reported(look, tmp_path, capsys):

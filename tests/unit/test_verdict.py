@@ -40,13 +40,6 @@ def judge(*splits, exact=(), near=(), num_classes=None):
     return verdict.judge(splits, labels, found)
 
 
-@pytest.mark.parametrize(
-    ("num_records", "expected"), [(1, 10), (10_999, 10), (20_000, 20)]
-)
-def test_bad_records_that_a_job_skips(num_records, expected):
-    assert verdict.max_bad_records(num_records) == expected
-
-
 @pytest.mark.parametrize(("num_bad", "fails"), [(30, False), (31, True)])
 def test_the_quota_grows_with_the_split(num_bad, fails):
     found = judge(build_split("train", [1, 2] * 15_000, num_bad=num_bad))

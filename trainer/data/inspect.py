@@ -103,6 +103,11 @@ def _name_splits(patterns: Sequence[str]) -> list[str]:
 def _open_split(name: str, pattern: str) -> Split:
     """Finds the files and how many records each has."""
     split = Split(name, pattern)
+    if storage.is_gs(pattern):
+        raise errors.StorageError(
+            f"--data_path={pattern}: inspect reads local files; copy them first, or "
+            "mount the bucket and give /gcs/BUCKET/..."
+        )
     for path in storage.match_files(pattern, "data_path"):
         split.num_bytes += os.path.getsize(path)
         try:
@@ -112,6 +117,7 @@ def _open_split(name: str, pattern: str) -> Split:
             continue
         split.paths.append(path)
         split.file_records.append(len(index))
+        split.lost += index.lost
     return split
 
 

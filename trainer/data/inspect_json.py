@@ -1,5 +1,6 @@
 """What `inspect` found, for programs: complete lists. docs/contract.md has the keys."""
 
+import dataclasses
 import json
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -73,6 +74,7 @@ def _describe_split(split: Split, labels: LabelRange) -> dict[str, Any]:
             for bad in split.bad_records
         ],
         "bad_files": [file._asdict() for file in split.bad_files],
+        "lost": [dataclasses.asdict(lost) for lost in split.lost],
     }
 
 

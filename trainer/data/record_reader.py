@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
-from google.protobuf import message
 from PIL import Image
 
 from trainer import errors
@@ -64,9 +63,8 @@ def read_chunk(path: str, start: int, stop: int) -> Chunk:
             _read_record(index, record, facts, chunk)
         except _BadRecordError as error:
             facts["status"] = error.status
-            offset = int(index._spans[record, 0])
             chunk.bad.append(
-                BadRecord(path, record, offset, error.status, error.reason)
+                BadRecord(*index.locate(record), error.status, error.reason)
             )
     return chunk
 
@@ -109,17 +107,13 @@ def _parse(index: tfrecord.RecordIndex, record: int) -> tuple[bytes, int]:
     except errors.DataError as error:
         raise _BadRecordError(Status.DAMAGED, _cut(error, where)) from error
     try:
-        features = tf.train.Example.FromString(serialized).features.feature
-    except message.DecodeError as error:
-        raise _BadRecordError(Status.BROKEN, "is no tf.train.Example") from error
-    try:
-        examples.parse_label(serialized, where)
+        label = examples.parse_label(serialized, where)
     except errors.DataError as error:
         raise _BadRecordError(Status.INCOMPLETE, _cut(error, where)) from error
-    return (
-        features[examples.ENCODED].bytes_list.value[0],
-        features[examples.LABEL].int64_list.value[0],
-    )
+    if label is None:
+        raise _BadRecordError(Status.BROKEN, examples.BROKEN)
+    features = tf.train.Example.FromString(serialized).features.feature
+    return features[examples.ENCODED].bytes_list.value[0], label
 
 
 def _cut(error: errors.DataError, where: str) -> str:
@@ -149,7 +143,7 @@ def read_header(encoded: bytes) -> Header | None:
     except Image.DecompressionBombError as error:
         raise _BadRecordError(
             Status.OVERSIZED,
-            f"holds a picture of more than {normalize.MAX_PIXELS:,} pixels",
+            f"holds a picture of more than {images.MAX_PIXELS:,} pixels",
         ) from error
     except normalize.DECODE_ERRORS:
         return None

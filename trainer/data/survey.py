@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from trainer.data.tfrecord import LostRest
+
 
 class Status(enum.IntEnum):
     """What became of a record; all but GOOD are bad."""
@@ -89,6 +91,7 @@ class Split:
         pattern: What --data_path gave.
         paths: The files that have records, and in `file_records` how many.
         num_bytes: Size of all files, also of bad ones.
+        lost: Ends of files that a damaged length makes unreadable.
         records: RECORD [records], in the order of the files.
     """
 
@@ -98,10 +101,17 @@ class Split:
     file_records: list[int] = dataclasses.field(default_factory=list)
     num_bytes: int = 0
     bad_files: list[BadFile] = dataclasses.field(default_factory=list)
+    lost: list[LostRest] = dataclasses.field(default_factory=list)
     bad_records: list[BadRecord] = dataclasses.field(default_factory=list)
     records: np.ndarray = dataclasses.field(default_factory=lambda: np.empty(0, RECORD))
     formats: Counter[str] = dataclasses.field(default_factory=Counter)
     modes: Counter[str] = dataclasses.field(default_factory=Counter)
+
+    @property
+    def num_skipped(self) -> int:
+        """What a job skips: bad records and lost ends, but no incomplete records."""
+        bad = [one for one in self.bad_records if one.status != Status.INCOMPLETE]
+        return len(bad) + len(self.lost)
 
     def locate(self, record: int) -> tuple[str, int]:
         """The record's file, and its position in it from 0."""

@@ -8,13 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from trainer.config.train import allow_bad_records
 from trainer.data.copies import Copies, count_by_place
 from trainer.data.label_range import LabelRange
 from trainer.data.survey import Split, Status
 
-# Bad records that training puts up with in a split, by default.
-BAD_RECORDS_SHARE = 0.001
-MIN_BAD_RECORDS = 10
 MIN_CLASSES = 2
 MAX_RUNS_SHOWN = 5
 
@@ -36,11 +34,6 @@ def judge(splits: Sequence[Split], labels: LabelRange, copies: Copies) -> Verdic
     return Verdict(failures, warnings)
 
 
-def max_bad_records(num_records: int) -> int:
-    """Bad records that training puts up with in a split of that many."""
-    return max(MIN_BAD_RECORDS, int(BAD_RECORDS_SHARE * num_records))
-
-
 def _check_records(split: Split) -> Iterator[str]:
     for file in split.bad_files:
         yield file.reason
@@ -52,12 +45,11 @@ def _check_records(split: Split) -> Iterator[str]:
             f"{split.name} has no record that can be used, of {len(split.records):,}; "
             "write the files with task.py convert."
         )
-    num_skipped = len(split.bad_records) - len(incomplete)
-    limit = max_bad_records(len(split.records))
-    if num_skipped > limit:
+    limit = allow_bad_records(len(split.records))
+    if split.num_skipped > limit:
         yield (
-            f"{split.name} has {num_skipped:,} bad records, more than the {limit:,} "
-            "that a job skips by default; write the files again, or leave those "
+            f"{split.name} has {split.num_skipped:,} bad records, more than the "
+            f"{limit:,} that a job skips by default; write the files again, or leave those "
             "records out."
         )
 
@@ -109,11 +101,12 @@ def _find(splits: Sequence[Split], label: int) -> str:
 
 
 def _warn_of_split(split: Split) -> Iterator[str]:
-    num_skipped = sum(bad.status != Status.INCOMPLETE for bad in split.bad_records)
-    if 0 < num_skipped <= max_bad_records(len(split.records)):
+    for lost in split.lost:
+        yield str(lost)
+    if 0 < split.num_skipped <= allow_bad_records(len(split.records)):
         yield (
-            f"{split.name} has {_count(num_skipped, 'bad record')}, which a job skips; "
-            "write the files again to have all."
+            f"{split.name} has {_count(split.num_skipped, 'bad record')}, which a job "
+            "skips; write the files again to have all."
         )
     num_turned = int((split.records["orientation"] > 1).sum())
     if num_turned:
