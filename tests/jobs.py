@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 import pytest
@@ -114,15 +115,17 @@ def kill_after(data_dir, job_dir, *, secs, **flags):
     Returns:
         Whether it was killed; a job that ended before must have succeeded.
     """
-    with subprocess.Popen(
-        command(data_dir, job_dir, **flags),
-        stderr=subprocess.DEVNULL,
-        env=_environment(),
-    ) as process:
+    with (
+        tempfile.TemporaryFile("w+") as log,
+        subprocess.Popen(
+            command(data_dir, job_dir, **flags), stderr=log, env=_environment()
+        ) as process,
+    ):
         try:
             code = process.wait(secs)
         except subprocess.TimeoutExpired:
             process.kill()
             return True
-    assert code == 0
+        log.seek(0)
+        assert code == 0, log.read()
     return False

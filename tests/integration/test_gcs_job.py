@@ -6,6 +6,7 @@ import subprocess
 import threading
 import time
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
@@ -36,7 +37,7 @@ def cache_dir(tmp_path_factory):
 def logs(owned, cache_dir):
     """What a job logged that met faults and SIGTERM, and what it logged at its end."""
     for kind in (503, "reset", "truncate", "corrupt"):
-        owned.fail(kind, method="GET", path="o/data/")
+        owned.fail(kind, method="GET", path="o/data/train")
     owned.fail(503, method="POST", path="upload", count=2)
     flags = {**FLAGS, "cache_dir": cache_dir}
     code, first = jobs.interrupt(
@@ -174,3 +175,64 @@ def test_data_that_the_cache_can_not_hold_is_refused(owned, caplog, tmp_path):
     }
     text = refuse(caplog, flags)
     assert "GiB, more than the cache of --cache_gb=1e-05 holds; raise it" in text
+
+
+@pytest.fixture(scope="module")
+def windowed(owned, tmp_path_factory):
+    """Flags of a job whose cache holds two of its six training files at a time."""
+    directory = tmp_path_factory.mktemp("windows")
+    for number in range(6):
+        path = directory / f"train-{number}"
+        pictures.write_classes(
+            path, num_images=10, num_classes=jobs.NUM_CLASSES, seed=50 * number
+        )
+    pictures.write_classes(
+        directory / "validation-0", num_images=6, num_classes=jobs.NUM_CLASSES, seed=900
+    )
+    owned.write_dir(directory, "windows")
+    largest = max(path.stat().st_size for path in directory.iterdir())
+    return {
+        "training_data_path": f"{owned.url}/windows/train-*",
+        "validation_data_path": f"{owned.url}/windows/validation-*",
+        "cache_gb": 3.1 * largest / 2**30,
+        "max_steps": 24,
+        "train_steps_per_eval": 8,
+    }
+
+
+def size_of_files(directory):
+    files = [path for path in directory.rglob("*") if path.is_file()]
+    return sum(path.stat().st_size for path in files)
+
+
+def test_data_larger_than_the_cache_trains_and_resumes_exactly(
+    owned, windowed, tmp_path
+):
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    log = jobs.run_ok(owned.url, whole, cache_dir=tmp_path / "a", **windowed)
+    assert "60 training" in log
+    assert size_of_files(tmp_path / "a") <= windowed["cache_gb"] * 2**30
+    code, _ = jobs.interrupt(
+        owned.url,
+        stopped,
+        after="eval  | step 8",
+        cache_dir=tmp_path / "b",
+        number=signal.SIGKILL,
+        **windowed,
+    )
+    assert code == -signal.SIGKILL
+    jobs.run_ok(owned.url, stopped, cache_dir=tmp_path / "b", **windowed)
+    found, expected = (
+        tf.train.load_checkpoint(str(job_dir / "checkpoints" / "model.ckpt-24"))
+        for job_dir in (stopped, whole)
+    )
+    for name in set(expected.get_variable_to_shape_map()) - {"job_state"}:
+        np.testing.assert_array_equal(
+            found.get_tensor(name), expected.get_tensor(name), err_msg=name
+        )
+
+
+def test_a_cache_without_room_for_two_files_is_refused(owned, windowed, caplog):
+    assert owned
+    text = refuse(caplog, {**windowed, "cache_gb": windowed["cache_gb"] / 2})
+    assert "is too small: expected room for" in text

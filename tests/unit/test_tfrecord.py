@@ -1,4 +1,5 @@
 import concurrent.futures
+import contextlib
 import gzip
 
 import pytest
@@ -108,9 +109,13 @@ def test_an_index_takes_few_bytes_a_record(tmp_path):
 
 
 def test_files_may_be_copies_of_what_is_named(tmp_path):
-    copies = {"gs://bucket/a": write(tmp_path, "copy")}
-    index = tfrecord.RecordIndex(copies.get)
-    found = tfrecord.index_file("gs://bucket/a", copies.get)
+    copy = write(tmp_path, "copy")
+
+    def resolve(_):
+        return contextlib.nullcontext(copy)
+
+    index = tfrecord.RecordIndex(resolve)
+    found = tfrecord.index_file("gs://bucket/a", resolve)
     assert index.add("gs://bucket/a", found) == range(3)
     assert index.read(0) == b"first"
     assert index.describe(2) == "gs://bucket/a, record 2"

@@ -4,6 +4,7 @@ Wrong labels look like learning that does not work, so every one is read before 
 first step. Source: docs/contract.md, "Labels": Google's own page had both ranges.
 """
 
+import contextlib
 import dataclasses
 import logging
 import time
@@ -41,7 +42,7 @@ def read_split(
     flag: str,
     max_bad_records: Callable[[int], int],
     cache: IndexCache,
-    resolve: tfrecord.Resolve = str,
+    resolve: tfrecord.Resolve = contextlib.nullcontext,
 ) -> Split:
     """Reads and checks every record of the files that the cache does not know.
 

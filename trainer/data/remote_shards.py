@@ -1,6 +1,7 @@
 """Files of a split that may be larger than the disk: fetched and checked in turn."""
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -91,8 +92,10 @@ class RemoteShards:
             self._known.add(file, content)
         return content
 
-    def _resolve(self, path: str) -> str:
-        """The copy to open; an open file stays readable, whatever becomes of it."""
-        copy = self._copies.fetch(path)
-        self._copies.release(path)
-        return copy
+    @contextlib.contextmanager
+    def _resolve(self, path: str) -> Iterator[str]:
+        local_path = self._copies.fetch(path)
+        try:
+            yield local_path
+        finally:
+            self._copies.release(path)

@@ -1,5 +1,6 @@
 """What one read of a whole TFRecord file finds: its records, labels and damage."""
 
+import contextlib
 import dataclasses
 from collections.abc import Mapping
 
@@ -29,7 +30,9 @@ class ShardContent:
     bad: Mapping[int, str]
 
 
-def read_shard(path: str, resolve: tfrecord.Resolve = str) -> ShardContent:
+def read_shard(
+    path: str, resolve: tfrecord.Resolve = contextlib.nullcontext
+) -> ShardContent:
     """Reads and checks every record of a file.
 
     Args:

@@ -7,6 +7,7 @@ tensorflow.org/tutorials/load_data/tfrecord. Records count from 0.
 
 import array
 import bisect
+import contextlib
 import dataclasses
 import functools
 import mmap
@@ -30,8 +31,9 @@ HEADERS_AT_ONCE = 1 << 14
 # Files that stay open; of more, each read opens its own.
 MAX_OPEN_FILES = 512
 
-# The local file to open for a path, which may be remote; messages name the path.
-Resolve = Callable[[str], str]
+# Gives the local file to open for a path, which may be remote; the file stays while the
+# context is open, and whoever opened it may read on. Messages name the path.
+Resolve = Callable[[str], contextlib.AbstractContextManager[str]]
 
 # First bytes of what is passed by mistake.
 _FOREIGN_FORMATS = {
@@ -76,7 +78,7 @@ class ShardIndex:
 class RecordIndex:
     """Where each record of some files is; grows as files are added."""
 
-    def __init__(self, resolve: Resolve = str) -> None:
+    def __init__(self, resolve: Resolve = contextlib.nullcontext) -> None:
         """Starts without files.
 
         Args:
@@ -176,7 +178,8 @@ class RecordIndex:
     def _pread(self, shard: int, num_bytes: int, offset: int) -> bytes:
         descriptor = self._descriptors.get(shard)
         if descriptor is None:
-            descriptor = _Descriptor(self._resolve(self._paths[shard]))
+            with self._resolve(self._paths[shard]) as local_path:
+                descriptor = _Descriptor(local_path)
             if len(self._descriptors) < MAX_OPEN_FILES:
                 # Of two threads that opened the same file, one keeps it.
                 self._descriptors.setdefault(shard, descriptor)
@@ -211,7 +214,7 @@ def index_files(paths: Sequence[str]) -> RecordIndex:
     return index
 
 
-def index_file(path: str, resolve: Resolve = str) -> ShardIndex:
+def index_file(path: str, resolve: Resolve = contextlib.nullcontext) -> ShardIndex:
     """Finds the records of one file, up to a damaged length field if there is one.
 
     Args:
@@ -223,7 +226,7 @@ def index_file(path: str, resolve: Resolve = str) -> ShardIndex:
         StorageError: If the file can't be read.
     """
     try:
-        with open(resolve(path), "rb") as file:
+        with resolve(path) as local_path, open(local_path, "rb") as file:
             if not os.fstat(file.fileno()).st_size:
                 raise errors.DataError(
                     f"{path} is empty, expected TFRecord records; remove the file or "

@@ -1,5 +1,6 @@
 """Opens and checks the data of a job, all before a model is built."""
 
+import contextlib
 import functools
 import logging
 import os
@@ -139,7 +140,7 @@ def _read_split(
         flag=flag,
         max_bad_records=config.resolved_max_bad_records,
         cache=known,
-        resolve=lambda path: local.get(path, path),
+        resolve=lambda path: contextlib.nullcontext(local.get(path, path)),
     )
 
 
