@@ -6,6 +6,7 @@ training uses; its format, colour mode and EXIF are read by Pillow.
 
 import functools
 import io
+import re
 import warnings
 from collections import Counter
 from typing import Any, NamedTuple
@@ -175,7 +176,8 @@ def _decode(encoded: bytes, *, is_known: bool) -> np.ndarray:
             images.decode_for_evaluation(tf.constant(encoded), image_size=ANY_SIDE)
         pixels = tf.io.decode_image(encoded, channels=3, expand_animations=False)
     except tf.errors.InvalidArgumentError as error:
-        reason = error.message.splitlines()[0].split(" [Op:")[0]
+        # Without the names of TensorFlow's op, before and after.
+        reason = re.sub(r"^\{\{.*?\}\} | \[Op:.*", "", error.message.splitlines()[0])
         raise _BadRecordError(
             Status.UNDECODABLE, f"holds a picture that does not decode ({reason})"
         ) from error
