@@ -20,7 +20,7 @@ def read(text, *, labels=LABELS, skip=False):
     found = rows.read_csv(
         "list.csv", flag="train_csv", split="train", labels=labels, bad_rows=bad_rows
     )
-    return found, bad_rows.messages
+    return list(found), bad_rows.messages
 
 
 def read_labels(data):
@@ -113,12 +113,14 @@ def test_file_that_is_no_csv_is_named(text, message):
 
 def test_csv_that_matches_nothing_names_the_flag():
     with pytest.raises(errors.StorageError, match="--train_csv=no"):
-        rows.read_csv(
-            "no.csv",
-            flag="train_csv",
-            split="train",
-            labels=LABELS,
-            bad_rows=rows.BadRows(skip=False),
+        list(
+            rows.read_csv(
+                "no.csv",
+                flag="train_csv",
+                split="train",
+                labels=LABELS,
+                bad_rows=rows.BadRows(skip=False),
+            )
         )
 
 

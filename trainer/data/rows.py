@@ -19,7 +19,8 @@ class Row(NamedTuple):
     """One image to convert.
 
     `path` is where the file was found, `name` how the user wrote it (or the path below
-    --images_dir), `origin` where a person would go to mend it.
+    --images_dir), `origin` where a person would go to mend it. `number` counts from 0
+    in the order of the lists; `num_bytes` is the file's size, once somebody has looked.
     """
 
     path: str
@@ -27,6 +28,8 @@ class Row(NamedTuple):
     split: str
     label: str
     origin: str
+    number: int = 0
+    num_bytes: int = 0
 
 
 class BadRows:
@@ -103,7 +106,7 @@ def check_class_count(labels: Sequence[str], source: str) -> None:
 
 def read_csv(
     pattern: str, *, flag: str, split: str, labels: Sequence[str], bad_rows: BadRows
-) -> list[Row]:
+) -> Iterator[Row]:
     """Reads every CSV that a path or glob names: lines of image-path,label.
 
     Args:
@@ -113,11 +116,13 @@ def read_csv(
         labels: Known labels.
         bad_rows: Takes rows with a wrong number of fields, an unknown label or no file.
 
+    Yields:
+        The rows that are fit, one at a time, so that any number fits into memory.
+
     Raises:
         StorageError: If no file matches.
         DataError: If a file is no CSV in UTF-8, or `bad_rows` stops at a row.
     """
-    rows = []
     known = dict.fromkeys(labels)
     for path in storage.match_files(pattern, flag):
         for line, fields in _parse_csv(path):
@@ -131,8 +136,7 @@ def read_csv(
             if found is None:
                 bad_rows.add(f"{origin}: {_describe_missing(name, path)}")
                 continue
-            rows.append(Row(found, name, split, label, origin))
-    return rows
+            yield Row(found, name, split, label, origin)
 
 
 def _parse_csv(path: str) -> Iterator[tuple[int, list[str]]]:

@@ -1,0 +1,188 @@
+"""The stages of a conversion as an Apache Beam pipeline; the one user of Beam.
+
+Beam is an extra, and takes a second to import: only a conversion that starts does.
+"""
+
+import contextlib
+import logging
+import os
+import pathlib
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from trainer import config, errors
+from trainer.config.convert import DATAFLOW_RUNNER
+from trainer.data import parts, progress, row_lists, shards
+from trainer.data.stages import Stages
+
+INSTALL_BEAM = "pip install 'image-classification-trainer[beam]'"
+INSTALL_DATAFLOW = "pip install 'apache-beam[gcp]==2.77.0'"
+# Installs this package on Dataflow's machines.
+SETUP_FILE = pathlib.Path(__file__).resolve().parents[2] / "setup.py"
+
+
+def check_installed(job: config.ConvertConfig) -> None:
+    """Checks that Beam and its runner can be imported.
+
+    Raises:
+        ConfigError: If not, with the command that installs what is missing.
+    """
+    with _quiet_import():
+        try:
+            import apache_beam
+        except ImportError as error:
+            raise errors.ConfigError(
+                f"convert needs Apache Beam, found none ({error}); run {INSTALL_BEAM}."
+            ) from error
+        if job.runner != DATAFLOW_RUNNER:
+            return
+        try:
+            import apache_beam.runners.dataflow.internal.apiclient  # noqa: F401
+        except ImportError as error:
+            raise errors.ConfigError(
+                f"--runner={DATAFLOW_RUNNER} needs Google Cloud's clients, found none "
+                f"({error}); run {INSTALL_DATAFLOW}."
+            ) from error
+
+
+def run(stages: Stages, list_paths: Sequence[str], job: config.ConvertConfig) -> None:
+    """Runs the stages to their end.
+
+    Args:
+        stages: What to do.
+        list_paths: Files with rows.
+        job: Says where to do it.
+    """
+    with _quiet_import():
+        import apache_beam as beam
+    logging.getLogger("apache_beam").setLevel(logging.ERROR)
+    pipeline = beam.Pipeline(runner=_build_runner(job), options=_build_options(job))
+    _connect(pipeline, stages, list_paths)
+    # In threads Pillow's warnings can't be silenced picture by picture alone.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            pipeline.run().wait_until_finish()
+        except BaseException as error:
+            progress.CURRENT.stop.set()
+            if progress.CURRENT.error:
+                raise progress.CURRENT.error from error
+            raise
+
+
+def _connect(pipeline: Any, stages: Stages, list_paths: Sequence[str]) -> None:
+    """Adds the stages to a pipeline."""
+    import apache_beam as beam
+
+    examined = (
+        pipeline
+        | "Lists" >> beam.Create(list(list_paths))
+        | "Share lists" >> beam.Reshuffle()
+        | "Examine" >> beam.FlatMap(_examine, stages.examine)
+    )
+    split_bytes = (
+        examined
+        | "Bytes" >> beam.Map(_measure)
+        | "Bytes of splits" >> beam.CombinePerKey(sum)
+    )
+    (
+        examined
+        | "Find part" >> beam.Map(_key_by_part, beam.pvalue.AsDict(split_bytes))
+        | "Rows of parts" >> beam.GroupByKey()
+        | "Write parts" >> beam.Map(_write_part, stages.write_part)
+        | "All parts" >> beam.GroupByKey()
+        | "Plan shards" >> beam.FlatMap(_plan, stages.plan)
+        | "Share shards" >> beam.Reshuffle()
+        | "Assemble shards" >> beam.Map(_assemble, stages.staging_dir)
+    )
+
+
+# Rows travel packed: Beam's own text coder refuses file names that are no UTF-8.
+
+
+def _examine(list_path: str, stage: Any) -> Iterator[str]:
+    with _keeping_errors():
+        yield from map(row_lists.pack, stage(list_path))
+
+
+def _measure(packed: str) -> tuple[str, int]:
+    row = row_lists.unpack(packed)
+    return row.split, row.num_bytes
+
+
+def _key_by_part(
+    packed: str, split_bytes: Mapping[str, int]
+) -> tuple[parts.PartKey, str]:
+    return parts.find_part(row_lists.unpack(packed), split_bytes), packed
+
+
+def _write_part(
+    group: tuple[parts.PartKey, Iterable[str]], stage: Any
+) -> tuple[int, parts.PartKey]:
+    key, packed = group
+    with _keeping_errors():
+        stage(key, map(row_lists.unpack, packed))
+    return 0, key
+
+
+def _plan(
+    group: tuple[int, Iterable[parts.PartKey]], stage: Any
+) -> Iterator[shards.Shard]:
+    with _keeping_errors():
+        yield from stage(group[1])
+
+
+def _assemble(shard: shards.Shard, directory: str) -> None:
+    with _keeping_errors():
+        shards.assemble(shard, directory)
+
+
+@contextlib.contextmanager
+def _keeping_errors() -> Iterator[None]:
+    """Keeps a user's error as it is; Beam passes on no more than its text."""
+    try:
+        yield
+    except errors.JobError as error:
+        progress.CURRENT.fail(error)
+        raise
+
+
+def _build_runner(job: config.ConvertConfig) -> Any:
+    if job.runner == DATAFLOW_RUNNER:
+        return DATAFLOW_RUNNER
+    from apache_beam.runners.portability.fn_api_runner import fn_runner
+
+    # By its class: what Beam calls DirectRunner may first try to download Prism.
+    return fn_runner.FnApiRunner()
+
+
+def _build_options(job: config.ConvertConfig) -> Any:
+    from apache_beam.options.pipeline_options import PipelineOptions
+
+    if job.runner == DATAFLOW_RUNNER:
+        return PipelineOptions(
+            [],
+            runner=DATAFLOW_RUNNER,
+            project=job.project_id,
+            region=job.region,
+            temp_location=job.temp_location,
+            setup_file=str(SETUP_FILE) if SETUP_FILE.exists() else None,
+        )
+    # Threads of this process: decoding releases Python's lock. docs/adr/0008.
+    return PipelineOptions(
+        [],
+        direct_running_mode="in_memory",
+        direct_num_workers=len(os.sched_getaffinity(0)),
+    )
+
+
+@contextlib.contextmanager
+def _quiet_import() -> Iterator[None]:
+    """Holds back what Beam logs about Google's clients that are not installed."""
+    disabled = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(disabled)

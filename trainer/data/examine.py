@@ -1,0 +1,60 @@
+"""A first look at each image file: its size, and its split by what is in it."""
+
+import dataclasses
+import hashlib
+import itertools
+import os
+from collections.abc import Iterator, Mapping
+
+from trainer.data import folders, progress, row_lists, rows
+
+
+@dataclasses.dataclass(frozen=True)
+class Examine:
+    """The stage from a list of rows to rows that know their size and split.
+
+    `shares` has split name to share, for rows that have no split yet.
+    """
+
+    shares: Mapping[str, float]
+
+    def __call__(self, list_path: str) -> Iterator[rows.Row]:
+        """Yields the rows of one list, examined."""
+        for row in row_lists.read(list_path):
+            examined = examine(row, self.shares)
+            progress.CURRENT.advance(progress.EXAMINE)
+            progress.CURRENT.expect(examined.split, 1)
+            yield examined
+
+
+def examine(row: rows.Row, shares: Mapping[str, float]) -> rows.Row:
+    """Looks up a file's size, and its split where the folders do not say it.
+
+    A file that can't be read keeps size 0, and goes to train if it has no split:
+    whoever loads the picture says what is wrong with it.
+
+    Args:
+        row: One image.
+        shares: Split name to share.
+
+    Returns:
+        The row, completed.
+    """
+    try:
+        if row.split != folders.WHOLE:
+            return row._replace(num_bytes=os.path.getsize(row.path))
+        with open(row.path, "rb") as file:
+            digest = hashlib.file_digest(file, "sha256").digest()
+            split = _pick_split(digest, shares)
+            return row._replace(split=split, num_bytes=file.tell())
+    except OSError:
+        return row._replace(split=row.split or "train")
+
+
+def _pick_split(digest: bytes, shares: Mapping[str, float]) -> str:
+    """Picks a split by content: copies of a picture land in the same one."""
+    position = int.from_bytes(digest[:8]) / 2**64
+    bounds = itertools.accumulate(shares.values())
+    # The last bound may be a rounding error short of 1.
+    passed = sum(position >= bound for bound in bounds)
+    return list(shares)[min(passed, len(shares) - 1)]
