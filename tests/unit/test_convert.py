@@ -162,7 +162,7 @@ def test_any_number_of_workers_and_parts_gives_the_same_bytes(
 ):
     run(images, output)
     monkeypatch.setattr(parts, "MIN_PART_BYTES", 100)
-    monkeypatch.setattr(row_lists, "ROWS_PER_LIST", 2)
+    monkeypatch.setattr(row_lists, "MIN_ROWS_PER_LIST", 2)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(num_workers)))
     run(images, tmp_path / "out2")
     assert snapshot(tmp_path / "out2") == snapshot(output)

@@ -13,7 +13,7 @@ from typing import Any
 
 from trainer import config, errors
 from trainer.config.convert import DATAFLOW_RUNNER
-from trainer.data import parts, progress, row_lists, shards
+from trainer.data import parts, progress, shards
 from trainer.data.stages import Stages
 
 INSTALL_BEAM = "pip install 'image-classification-trainer[beam]'"
@@ -79,17 +79,17 @@ def _connect(pipeline: Any, stages: Stages, list_paths: Sequence[str]) -> None:
         pipeline
         | "Lists" >> beam.Create(list(list_paths))
         | "Share lists" >> beam.Reshuffle()
-        | "Examine" >> beam.FlatMap(_examine, stages.examine)
+        | "Examine" >> beam.Map(_examine, stages.examine)
     )
     split_bytes = (
         examined
-        | "Bytes" >> beam.Map(_measure)
+        | "Bytes" >> beam.FlatMap(_take_bytes)
         | "Bytes of splits" >> beam.CombinePerKey(sum)
     )
     (
         examined
-        | "Find part" >> beam.Map(_key_by_part, beam.pvalue.AsDict(split_bytes))
-        | "Rows of parts" >> beam.GroupByKey()
+        | "Find parts" >> beam.FlatMap(_find_parts, beam.pvalue.AsDict(split_bytes))
+        | "Spans of parts" >> beam.GroupByKey()
         | "Write parts" >> beam.Map(_write_part, stages.write_part)
         | "All parts" >> beam.GroupByKey()
         | "Plan shards" >> beam.FlatMap(_plan, stages.plan)
@@ -98,31 +98,29 @@ def _connect(pipeline: Any, stages: Stages, list_paths: Sequence[str]) -> None:
     )
 
 
-# Rows travel packed: Beam's own text coder refuses file names that are no UTF-8.
-
-
-def _examine(list_path: str, stage: Any) -> Iterator[str]:
+def _examine(list_path: str, stage: Any) -> tuple[str, dict[str, int]]:
     with _keeping_errors():
-        yield from map(row_lists.pack, stage(list_path))
+        return stage(list_path)
 
 
-def _measure(packed: str) -> tuple[str, int]:
-    row = row_lists.unpack(packed)
-    return row.split, row.num_bytes
+def _take_bytes(examined: tuple[str, dict[str, int]]) -> Iterable[tuple[str, int]]:
+    return examined[1].items()
 
 
-def _key_by_part(
-    packed: str, split_bytes: Mapping[str, int]
-) -> tuple[parts.PartKey, str]:
-    return parts.find_part(row_lists.unpack(packed), split_bytes), packed
+def _find_parts(
+    examined: tuple[str, dict[str, int]], split_bytes: Mapping[str, int]
+) -> Iterator[tuple[parts.PartKey, tuple[str, int, int]]]:
+    with _keeping_errors():
+        for key, span in parts.find_parts(examined[0], split_bytes):
+            yield key, (span.path, span.start, span.num_bytes)
 
 
 def _write_part(
-    group: tuple[parts.PartKey, Iterable[str]], stage: Any
+    group: tuple[parts.PartKey, Iterable[tuple[str, int, int]]], stage: Any
 ) -> tuple[int, parts.PartKey]:
-    key, packed = group
+    key, spans = group
     with _keeping_errors():
-        stage(key, map(row_lists.unpack, packed))
+        stage(key, [shards.Span(*span) for span in spans])
     return 0, key
 
 

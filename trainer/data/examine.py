@@ -4,27 +4,37 @@ import dataclasses
 import hashlib
 import itertools
 import os
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Mapping
 
-from trainer.data import folders, progress, row_lists, rows
+from trainer.data import folders, parts, progress, row_lists, rows
 
 
 @dataclasses.dataclass(frozen=True)
 class Examine:
-    """The stage from a list of rows to rows that know their size and split.
+    """The stage from a list of rows to one of rows that know their size and split.
 
     `shares` has split name to share, for rows that have no split yet.
     """
 
     shares: Mapping[str, float]
 
-    def __call__(self, list_path: str) -> Iterator[rows.Row]:
-        """Yields the rows of one list, examined."""
+    def __call__(self, list_path: str) -> tuple[str, dict[str, int]]:
+        """Writes a list like the one it reads, in the order of the shards to be.
+
+        Returns:
+            The new list's path, and the bytes of its image files in each split.
+        """
+        examined = []
+        num_bytes: Counter[str] = Counter()
         for row in row_lists.read(list_path):
-            examined = examine(row, self.shares)
+            examined.append(examine(row, self.shares))
+            num_bytes[examined[-1].split] += examined[-1].num_bytes
             progress.CURRENT.advance(progress.EXAMINE)
-            progress.CURRENT.expect(examined.split, 1)
-            yield examined
+            progress.CURRENT.expect(examined[-1].split, 1)
+        path = f"{list_path}.examined"
+        row_lists.write_list(path, sorted(examined, key=parts.order))
+        return path, dict(num_bytes)
 
 
 def examine(row: rows.Row, shares: Mapping[str, float]) -> rows.Row:

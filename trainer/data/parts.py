@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from trainer import errors, storage
-from trainer.data import normalize, progress, rows, shards, tfrecord
+from trainer.data import normalize, progress, row_lists, rows, shards, tfrecord
 
 # Enough parts to keep the workers of a machine equally busy, from files of 1 MB on.
 MIN_PART_BYTES = 1_000_000
@@ -33,8 +33,30 @@ class Outcome(NamedTuple):
     messages: Sequence[str]
 
 
+def find_parts(
+    list_path: str, split_bytes: Mapping[str, int]
+) -> Iterator[tuple[PartKey, shards.Span]]:
+    """Yields each part that an examined list has rows of, and where in it they are.
+
+    Args:
+        list_path: A list of rows in their final order, so a part's are together.
+        split_bytes: Bytes of all image files of each split.
+    """
+    start = end = 0
+    current: PartKey | None = None
+    for row in row_lists.read(list_path):
+        key = find_part(row, split_bytes)
+        if current is not None and key != current:
+            yield current, shards.Span(list_path, start, end - start)
+            start = end
+        current = key
+        end += len(row_lists.pack(row)) + 1
+    if current is not None:
+        yield current, shards.Span(list_path, start, end - start)
+
+
 def find_part(row: rows.Row, split_bytes: Mapping[str, int]) -> PartKey:
-    """Says which part a row belongs to, in an order that mixes classes.
+    """Says which part a row belongs to.
 
     Args:
         row: One image.
@@ -42,6 +64,11 @@ def find_part(row: rows.Row, split_bytes: Mapping[str, int]) -> PartKey:
     """
     position = int.from_bytes(shuffle_key(row)[:8])
     return row.split, position * count_parts(split_bytes[row.split]) >> 64
+
+
+def order(row: rows.Row) -> tuple[str, bytes, int]:
+    """What rows are sorted by: splits apart, classes mixed, no two rows alike."""
+    return row.split, shuffle_key(row), row.number
 
 
 def shuffle_key(row: rows.Row) -> bytes:
@@ -67,14 +94,15 @@ class WritePart:
     class_numbers: Mapping[str, int]
     skip_bad: bool
 
-    def __call__(self, key: PartKey, found: Iterable[rows.Row]) -> None:
+    def __call__(self, key: PartKey, spans: Iterable[shards.Span]) -> None:
         """Writes one part.
 
         Args:
             key: Which part.
-            found: Its rows, in any order.
+            spans: Where its rows are, in any order.
         """
-        ordered = sorted(found, key=lambda row: (shuffle_key(row), row.number))
+        found = (row for span in spans for row in row_lists.read_span(*span))
+        ordered = sorted(found, key=order)
         outcome = self._write(key, ordered)
         if outcome.messages and not self.skip_bad:
             progress.CURRENT.stop.set()

@@ -1,6 +1,6 @@
-"""Rows in files of a thousand: no process ever needs to hold all of them.
+"""Rows in files of many: no process ever needs to hold all of them.
 
-What the stages of a conversion pass on is the name of such a file.
+What the stages of a conversion pass on is the name of such a file, or a span of it.
 """
 
 import json
@@ -13,7 +13,11 @@ from typing import NamedTuple
 from trainer import errors, storage
 from trainer.data import rows
 
-ROWS_PER_LIST = 1000
+# Enough lists to share between workers, and few: each list has rows of every part, so
+# what a runner holds in memory is lists times parts.
+MIN_ROWS_PER_LIST = 250
+MAX_ROWS_PER_LIST = 100_000
+LISTS_TO_SHARE = 32
 
 
 class RowLists(NamedTuple):
@@ -38,12 +42,27 @@ def write(found: Iterable[rows.Row], directory: str) -> RowLists:
     """
     lists = RowLists([], Counter())
     numbered = (row._replace(number=number) for number, row in enumerate(found))
-    while part := list(islice(numbered, ROWS_PER_LIST)):
+    while part := list(islice(numbered, _choose_size(lists.counts.total()))):
         path = os.path.join(directory, f"rows-{len(lists.paths):08}.json")
-        storage.write_text(path, "\n".join(map(pack, part)))
+        write_list(path, part)
         lists.paths.append(path)
         lists.counts.update(row.split for row in part)
     return lists
+
+
+def _choose_size(num_rows: int) -> int:
+    """How many rows the next list takes, after so many; how many follow is unknown."""
+    some = max(MIN_ROWS_PER_LIST, num_rows // LISTS_TO_SHARE)
+    return min(MAX_ROWS_PER_LIST, some)
+
+
+def write_list(path: str, part: Iterable[rows.Row]) -> None:
+    """Writes one file.
+
+    Raises:
+        StorageError: If the file system refuses.
+    """
+    storage.write_text(path, "".join(f"{pack(row)}\n" for row in part))
 
 
 def read(path: str) -> Iterator[rows.Row]:
@@ -60,6 +79,14 @@ def read(path: str) -> Iterator[rows.Row]:
         )
     for line in text.splitlines():
         yield unpack(line)
+
+
+def read_span(path: str, start: int, num_bytes: int) -> Iterator[rows.Row]:
+    """Yields the rows between two bytes of a file."""
+    with open(path, "rb") as file:
+        file.seek(start)
+        text = file.read(num_bytes).decode()
+    yield from map(unpack, text.splitlines())
 
 
 def pack(row: rows.Row) -> str:
