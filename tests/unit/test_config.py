@@ -136,3 +136,38 @@ def test_derived_values_follow_the_flags_they_derive_from():
 def test_a_conversion_that_cannot_work_is_named(flags, message):
     (problem,) = config.ConvertConfig(output_dir="out", **flags).problems()
     assert message in problem
+
+
+def test_a_conversion_on_dataflow_names_all_that_it_lacks():
+    job = config.ConvertConfig(
+        images_dir="photos", output_dir="out", runner="DataflowRunner"
+    )
+    needs = "--runner=DataflowRunner needs --"
+    assert [problem.removeprefix(needs).split()[0] for problem in job.problems()] == [
+        *("project_id;", "region;", "temp_location;"),
+        "--output_dir",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({"region": "us-central1"}, "--region=us-central1 is for --runner=DataflowR"),
+        ({"temp_location": "gs://b/t"}, "--temp_location=gs://b/t is for --runner=D"),
+        (
+            {
+                "runner": "DataflowRunner",
+                "project_id": "p",
+                "region": "r",
+                "temp_location": "/tmp",
+                "output_dir": "gs://b/out",
+            },
+            "--temp_location must be a gs:// path with --runner=DataflowRunner",
+        ),
+    ],
+    ids=["region", "temp", "local-temp"],
+)
+def test_a_runner_with_flags_of_another_is_named(flags, message):
+    given = {"images_dir": "photos", "output_dir": "out", **flags}
+    (problem,) = config.ConvertConfig(**given).problems()
+    assert message in problem

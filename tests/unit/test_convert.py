@@ -156,12 +156,13 @@ def test_same_input_gives_the_same_bytes(images, output, tmp_path):
     assert snapshot(tmp_path / "out2") == first
 
 
+@pytest.mark.parametrize("part_bytes", [100, 1000, 10_000])
 @pytest.mark.parametrize("num_workers", [1, 3])
 def test_any_number_of_workers_and_parts_gives_the_same_bytes(
-    images, output, tmp_path, monkeypatch, num_workers
+    images, output, tmp_path, monkeypatch, num_workers, part_bytes
 ):
     run(images, output)
-    monkeypatch.setattr(parts, "MIN_PART_BYTES", 100)
+    monkeypatch.setattr(parts, "MIN_PART_BYTES", part_bytes)
     monkeypatch.setattr(row_lists, "MIN_ROWS_PER_LIST", 2)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(num_workers)))
     run(images, tmp_path / "out2")

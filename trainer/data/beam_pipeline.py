@@ -56,7 +56,9 @@ def run(stages: Stages, list_paths: Sequence[str], job: config.ConvertConfig) ->
     """
     with _quiet_import():
         import apache_beam as beam
-    logging.getLogger("apache_beam").setLevel(logging.ERROR)
+    # What a worker meets is said by this package; Dataflow says where its page is.
+    logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
+    logging.getLogger("apache_beam.runners.dataflow").setLevel(logging.INFO)
     pipeline = beam.Pipeline(runner=_build_runner(job), options=_build_options(job))
     _connect(pipeline, stages, list_paths)
     # In threads Pillow's warnings can't be silenced picture by picture alone.
