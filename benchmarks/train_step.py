@@ -14,16 +14,14 @@ import argparse
 import importlib.metadata
 import json
 import os
-import pathlib
-import platform
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+import turns
+
 KERAS_NAMES = {"efficientnet-b0": "EfficientNetB0", "resnet-50": "ResNet50"}
 NUM_CLASSES = 1000
 WARM_UP_STEPS = 3
@@ -45,20 +43,17 @@ def main(argv: Sequence[str]) -> int:
         print(json.dumps(_measure(flags.measure, cases[0], flags)))
         return 0
     modes = flags.modes.split(",") + (["files"] if flags.training_data_path else [])
-    found = {
-        (case, mode): []
+    commands = {
+        (case, mode): [__file__, *argv, f"--cases={_join(case)}", f"--measure={mode}"]
         for case in cases
         for mode in modes
         if mode != "keras" or case.model_type in KERAS_NAMES
     }
-    for number in range(flags.rounds):
-        for case, mode in found:
-            speed = _run_measurement(mode, case, argv)
-            found[case, mode].append(speed)
-            print(
-                f"round {number + 1}: {':'.join(map(str, case))} {mode} {speed:.2f}",
-                file=sys.stderr,
-            )
+    names = {f"{_join(case)} {mode}": (case, mode) for case, mode in commands}
+    measured = turns.measure_in_turns(
+        {name: commands[key] for name, key in names.items()}, rounds=flags.rounds
+    )
+    found = {names[name]: speeds for name, speeds in measured.items()}
     _print_table(found)
     return 0
 
@@ -94,19 +89,8 @@ def _parse_case(text: str) -> Case:
     return Case(model_type, int(image_size), int(batch_size))
 
 
-def _run_measurement(mode: str, case: Case, argv: Sequence[str]) -> float:
-    text = ":".join(map(str, case))
-    command = [sys.executable, __file__, *argv, f"--cases={text}", f"--measure={mode}"]
-    done = subprocess.run(
-        command,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise SystemExit(f"{' '.join(command)} failed:\n{done.stderr}")
-    return float(done.stdout.splitlines()[-1])
+def _join(case: Case) -> str:
+    return ":".join(map(str, case))
 
 
 def _measure(mode: str, case: Case, flags: argparse.Namespace) -> float:
@@ -138,7 +122,7 @@ def _build_keras_step(case: Case) -> Callable[[], Any]:
     )
     optimizer = keras.optimizers.SGD(0.05, momentum=0.9)
     loss_function = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    images, labels = next(_synthetic_batches(case))
+    images, labels, _ = next(_synthetic_batches(case))
 
     @tf.function
     def train_step(images: Any, labels: Any) -> Any:
@@ -156,7 +140,7 @@ def _build_keras_step(case: Case) -> Callable[[], Any]:
 def _build_own_step(mode: str, case: Case, pattern: str | None) -> Callable[[], Any]:
     """The job's own step; `mode` is a precision, or "files" for auto from files."""
     from trainer import config, environment, storage
-    from trainer.data import pipeline, tfrecord
+    from trainer.data import bad_records, order, pipeline, tfrecord
     from trainer.models import factory
     from trainer.training import distribution, steps
 
@@ -184,15 +168,17 @@ def _build_own_step(mode: str, case: Case, pattern: str | None) -> Callable[[], 
             job, model, strategy, uses_loss_scale=precision == "float16"
         )
     if mode == "files":
-        index = tfrecord.index_files(storage.match_files(pattern, "training_data_path"))
-        batches = pipeline.training_batches(
-            pipeline.ExampleSource(index, 1),
+        flag = "training_data_path"
+        index = tfrecord.index_files(storage.match_files(pattern, flag))
+        bad = bad_records.BadRecords(index, max_bad_records=lambda _: 0, flag=flag)
+        batches = pipeline.TrainingInput(
+            pipeline.ExampleSource(index, bad, 1),
+            order.build_global_order(len(index), seed=0),
             image_size=case.image_size,
             batch_size=case.batch_size,
             seed=0,
-            start_step=0,
         )
-        iterator = iter(batches)
+        iterator = iter(batches.open(0))
     else:
         iterator = _synthetic_batches(case)
     return lambda: trainer.train_steps(iterator, 1)
@@ -207,13 +193,17 @@ def _synthetic_batches(case: Case) -> Any:
     labels = tf.random.stateless_uniform(
         shape[:1], [0, 1], maxval=NUM_CLASSES, dtype=tf.int32
     )
-    return iter(tf.data.Dataset.from_tensors((images, labels)).cache().repeat())
+    weights = tf.ones(shape[:1])
+    batch = tf.data.Dataset.from_tensors((images, labels, weights))
+    return iter(batch.cache().repeat())
 
 
 def _print_table(found: dict[tuple[Case, str], list[float]]) -> None:
     """Medians, and their ratios to keras.applications or to the synthetic step."""
     version = importlib.metadata.version("tensorflow")
-    print(f"{_processor()}, {os.cpu_count()} cores, TensorFlow {version}\n")
+    print(
+        f"{turns.describe_processor()}, {os.cpu_count()} cores, TensorFlow {version}\n"
+    )
     print("| model | pixels | batch | step | images/s | min-max | ratio |")
     print("|---|---|---|---|---|---|---|")
     for (case, mode), speeds in found.items():
@@ -224,17 +214,6 @@ def _print_table(found: dict[tuple[Case, str], list[float]]) -> None:
             f"| {case.model_type} | {case.image_size} | {case.batch_size} | {mode} | "
             f"{median:.2f} | {min(speeds):.2f}-{max(speeds):.2f} | {ratio} |"
         )
-
-
-def _processor() -> str:
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as lines:
-            facts = dict(line.partition(":")[::2] for line in lines if ":" in line)
-        facts = {key.strip(): value.strip() for key, value in facts.items()}
-        kind = "with" if "avx512_bf16" in facts["flags"] else "without"
-        return f"{facts['model name']} {kind} AVX512-BF16"
-    except (OSError, KeyError):
-        return platform.processor()
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 import pytest
@@ -106,3 +107,25 @@ def interrupt(data_dir, job_dir, *, after, number=signal.SIGTERM, **flags):
                 process.kill()
         process.wait()
     return process.returncode, "".join(lines)
+
+
+def kill_after(data_dir, job_dir, *, secs, **flags):
+    """Starts a job and kills it with -9 after some seconds.
+
+    Returns:
+        Whether it was killed; a job that ended before must have succeeded.
+    """
+    with (
+        tempfile.TemporaryFile("w+") as log,
+        subprocess.Popen(
+            command(data_dir, job_dir, **flags), stderr=log, env=_environment()
+        ) as process,
+    ):
+        try:
+            code = process.wait(secs)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            return True
+        log.seek(0)
+        assert code == 0, log.read()
+    return False

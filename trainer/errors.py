@@ -17,6 +17,18 @@ class DataError(JobError):
     """The data can be reached but does not hold what the job needs."""
 
 
+class DamagedError(DataError):
+    """One record can't be used, though others can.
+
+    Attributes:
+        reason: What is wrong with it, for a sentence "PATH, record 7 ...".
+    """
+
+    def __init__(self, where: str, reason: str) -> None:
+        super().__init__(f"{where} {reason}")
+        self.reason = reason
+
+
 class StorageError(JobError):
     """A path can't be listed, read or written."""
 

@@ -107,6 +107,7 @@ def _run(argv: list[str]) -> int:
     word = WORDS[name]
     job = flags.parse(argv, word.config_class)
     environment.quiet_tensorflow()
+    environment.plain_gcsfs()
     return word.run(job) or EXIT_OK
 
 

@@ -1,7 +1,9 @@
 """What a user can get wrong: exit code 1, one sentence, and nothing half-written."""
 
+import json
 import os
 import shutil
+import struct
 
 import pytest
 import tensorflow as tf
@@ -15,6 +17,18 @@ def write(path, labels, *, encoded=None):
         for label in labels
     ]
     pictures.write_records(path, records)
+
+
+def damaged(path):
+    """Nine records: one damaged, one no tf.Example, one without a whole picture."""
+    encoded = [pictures.encode(pictures.draw(seed=number)) for number in range(9)]
+    encoded[6] = encoded[6][: len(encoded[6]) // 2]
+    records = [pictures.example(one, 1 + n % 3) for n, one in enumerate(encoded)]
+    records[4] = b"\xff no example"
+    pictures.write_records(path, records)
+    with open(path, "r+b") as file:
+        file.seek(40)
+        file.write(b"\0\0\0")
 
 
 def without(feature):
@@ -80,6 +94,15 @@ def undecodable(tmp_path):
     return {"training_data_path": f"{tmp_path}/train"}, "image/encoded"
 
 
+def one_bad_record_too_many(tmp_path):
+    damaged(tmp_path / "train")
+    return (
+        {"training_data_path": f"{tmp_path}/train", "max_bad_records": 2},
+        "--training_data_path has more bad records than --max_bad_records allows, "
+        "which is 2",
+    )
+
+
 def diverging(_):
     return {"initial_learning_rate": 1e30, "max_steps": 30}, "with a learning rate of"
 
@@ -104,6 +127,7 @@ CASES = [
     label_beyond_num_classes,
     labels_0_and_n,
     undecodable,
+    one_bad_record_too_many,
     diverging,
     no_write_access,
     wrong_flags,
@@ -138,6 +162,40 @@ def test_labels_from_0_are_used_with_a_warning(data_dir, tmp_path):
     )
     assert "Labels count from 0" in log
     assert "labels from 0" in log
+
+
+def test_bad_records_are_skipped_counted_and_named(data_dir, tmp_path):
+    damaged(tmp_path / "train")
+    shutil.copy(tmp_path / "train", tmp_path / "validation")
+    log = jobs.run_ok(
+        data_dir,
+        tmp_path / "job",
+        training_data_path=tmp_path / "train",
+        validation_data_path=tmp_path / "validation",
+        max_steps=4,
+    )
+    for split in ("train", "validation"):
+        for record in (0, 4, 6):
+            assert f"{tmp_path}/{split}, record {record} (byte" in log
+    content = json.loads((tmp_path / "job" / "metrics.json").read_text())
+    assert content["best"]["num_images"] == 6
+    for split in ("training", "validation"):
+        assert [one["record"] for one in content["bad_records"][split]] == [0, 4, 6]
+
+
+def test_a_damaged_length_costs_the_rest_of_its_shard(data_dir, tmp_path):
+    content = bytearray((data_dir / "train-00000-of-00002.tfrecord").read_bytes())
+    (length,) = struct.unpack_from("<Q", content)
+    content[length + 16 + 3] ^= 1
+    (tmp_path / "train-0").write_bytes(content)
+    shutil.copy(data_dir / "train-00001-of-00002.tfrecord", tmp_path / "train-1")
+    log = jobs.run_ok(
+        data_dir, tmp_path / "job", training_data_path=f"{tmp_path}/train-?"
+    )
+    assert f"{tmp_path}/train-0 is damaged at byte {length + 16}" in log
+    assert "data  | 19 training" in log
+    found = json.loads((tmp_path / "job" / "metrics.json").read_text())["bad_records"]
+    assert found["training"][0]["num_bytes_lost"] == len(content) - length - 16
 
 
 def test_a_bug_ends_with_2(data_dir, tmp_path):

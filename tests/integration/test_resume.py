@@ -1,14 +1,17 @@
 """Jobs that are stopped and run again end with the weights of one that was not."""
 
 import json
+import random
+import shutil
 import signal
+import time
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
-from tests import jobs
+from tests import jobs, pictures
 
 FLAGS = {"max_steps": 60, "train_steps_per_eval": 20, "checkpoint_secs": 1}
 
@@ -41,9 +44,27 @@ def read_model(job_dir):
 
 
 @pytest.fixture(scope="module")
+def data_dir(data_dir, tmp_path_factory):
+    """As ever, and a picture without its end: some random crops of it do not decode."""
+    directory = tmp_path_factory.mktemp("resume-data")
+    shutil.copytree(data_dir, directory, dirs_exist_ok=True)
+    encoded = pictures.encode(pictures.draw(96, 96))
+    # Evaluation crops need no more, so nobody notices before the first such crop.
+    cut = encoded[: int(0.9 * len(encoded))]
+    pictures.write_records(
+        directory / "train-00002-of-00002.tfrecord", [pictures.example(cut, 1)]
+    )
+    return directory
+
+
+@pytest.fixture(scope="module")
 def uninterrupted(data_dir, tmp_path_factory):
     job_dir = tmp_path_factory.mktemp("uninterrupted")
-    jobs.run_ok(data_dir, job_dir, **FLAGS)
+    log = jobs.run_ok(data_dir, job_dir, **FLAGS)
+    # Found in the middle of training, which a resumed job must find alike.
+    start, _, rest = log.partition("job   |")
+    assert "does not decode" not in start
+    assert "train-00002-of-00002.tfrecord, record 0 (byte 12) has an image" in rest
     return job_dir
 
 
@@ -81,3 +102,21 @@ def test_kill_9_loses_nothing(data_dir, uninterrupted, tmp_path, after):
     jobs.run_ok(data_dir, tmp_path, **FLAGS)
     assert_same(tmp_path, uninterrupted)
     assert not list(tmp_path.rglob(".staging-*"))
+
+
+@pytest.mark.slow
+def test_kill_9_at_20_random_moments_loses_nothing(data_dir, uninterrupted, tmp_path):
+    started_at = time.monotonic()
+    jobs.run_ok(data_dir, tmp_path / "timed", **FLAGS)
+    secs = time.monotonic() - started_at
+    moments = random.Random(0)
+    num_kills, number = 0, 0
+    while num_kills < 20:
+        job_dir = tmp_path / str(number)
+        # The last of them never come: such a job ends, and the next one begins.
+        while jobs.kill_after(
+            data_dir, job_dir, secs=moments.uniform(1, 1.5 * secs), **FLAGS
+        ):
+            num_kills += 1
+        assert_same(job_dir, uninterrupted)
+        number += 1

@@ -3,7 +3,7 @@ import tensorflow as tf
 
 from tests import pictures
 from trainer import errors
-from trainer.data import examples
+from trainer.data import examples, images
 
 
 def serialize(**features):
@@ -27,7 +27,6 @@ def test_the_label_is_taken_as_it_is():
 @pytest.mark.parametrize(
     ("serialized", "message"),
     [
-        (b"\xff\xff", "shard, record 3 is no tf.train.Example; write"),
         (b"", "lacks image/encoded, expected the bytes of one picture, found no fe"),
         (
             serialize(image_class_label=integers(1)),
@@ -51,7 +50,6 @@ def test_the_label_is_taken_as_it_is():
         ),
     ],
     ids=[
-        "no example",
         "empty example",
         "no picture",
         "empty picture",
@@ -63,6 +61,36 @@ def test_the_label_is_taken_as_it_is():
 def test_a_missing_feature_is_named(serialized, message):
     with pytest.raises(errors.DataError, match=message):
         examples.parse_label(serialized, "shard, record 3")
+
+
+def test_what_is_no_example_has_no_label():
+    assert examples.parse_label(b"\xff\xff", "here") is None
+
+
+def test_labels_of_many_records_are_those_of_each():
+    records = [pictures.example(b"a", 1), pictures.example(b"b", 5)]
+    assert examples.parse_labels(records) == [1, 5]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        b"\xff\xff",
+        b"",
+        pictures.example(b"", 1),
+        serialize(image_encoded=strings(b"j")),
+    ],
+    ids=["no example", "empty example", "empty picture", "no label"],
+)
+def test_labels_of_many_records_are_refused_if_one_is_wrong(wrong):
+    assert examples.parse_labels([pictures.example(b"a", 1), wrong]) is None
+
+
+def test_the_placeholder_of_a_bad_record_is_a_picture_of_the_mean():
+    encoded, labels = examples.parse_batch(tf.constant([examples.build_placeholder(1)]))
+    pixels = images.decode_for_evaluation(encoded[0], image_size=32)
+    assert abs(images.normalize(pixels).numpy()).max() < 0.01
+    assert labels.numpy().tolist() == [1]
 
 
 def test_a_batch_has_pictures_and_labels():

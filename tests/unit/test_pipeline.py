@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from tests import pictures
 from trainer import errors
-from trainer.data import pipeline, tfrecord
+from trainer.data import bad_records, images, order, pipeline, tfrecord
 
 NUM_RECORDS = 7
 
@@ -18,28 +18,28 @@ def build_source(path, *, label_offset=1, num_records=NUM_RECORDS):
         pictures.example(encoded, label_offset + number)
         for number in range(num_records)
     ]
+    return open_source(path, records, label_offset=label_offset)
+
+
+def open_source(path, records, *, label_offset=1, limit=10):
     index = tfrecord.index_files([pictures.write_records(path, records)])
-    return pipeline.ExampleSource(index, label_offset)
+    bad = bad_records.BadRecords(
+        index, max_bad_records=lambda _: limit, flag="training_data_path"
+    )
+    return pipeline.ExampleSource(index, bad, label_offset)
 
 
 def training(source, *, batch_size=3, seed=0, start_step=0):
     return iter(
-        pipeline.training_batches(
-            source,
-            image_size=8,
-            batch_size=batch_size,
-            seed=seed,
-            start_step=start_step,
-        )
+        build_training(source, batch_size=batch_size, seed=seed).open(start_step)
     )
 
 
 def evaluation(source, *, batch_size=3, num_images=0):
-    return list(
-        pipeline.evaluation_batches(
-            source, image_size=8, batch_size=batch_size, num_images=num_images
-        )
+    batches = pipeline.EvaluationInput(
+        source, image_size=8, batch_size=batch_size, num_images=num_images
     )
+    return list(batches.open(0))
 
 
 def labels_of(batches, num_batches):
@@ -82,15 +82,16 @@ def test_a_resumed_job_sees_what_it_would_have_seen(tmp_path, start_step):
 
 def test_a_record_is_cropped_anew_in_each_epoch(tmp_path):
     batches = training(build_source(tmp_path / "a", num_records=1), batch_size=4)
-    images, _ = next(batches)
+    images, _, _ = next(batches)
     assert len({image.tobytes() for image in images.numpy()}) == 4
 
 
 def test_batches_have_a_static_shape(tmp_path):
     source = build_source(tmp_path / "a")
-    images, labels = training(source).element_spec
+    images, labels, weights = training(source).element_spec
     assert images == tf.TensorSpec([3, 8, 8, 3], tf.float32)
     assert labels == tf.TensorSpec([3], tf.int32)
+    assert weights == tf.TensorSpec([3], tf.float32)
 
 
 @pytest.mark.parametrize("label_offset", [0, 1])
@@ -119,39 +120,91 @@ def test_many_records_pass_the_boundaries_of_a_read(tmp_path):
     assert scored_labels(evaluation(source, batch_size=64)) == list(range(150))
 
 
-def test_a_picture_that_does_not_decode_is_named(tmp_path):
+def write_undecodable(path, *, limit=10):
+    """Five records, of which the second one is cut off and the fourth is no picture."""
     good = pictures.encode(pictures.draw(20, 20))
-    records = [
-        pictures.example(good, 1),
-        pictures.example(good[:30], 1),
-        pictures.example(good, 1),
-    ]
-    path = pictures.write_records(tmp_path / "train-0", records)
-    source = pipeline.ExampleSource(tfrecord.index_files([path]), 1)
-    with pytest.raises(tf.errors.InvalidArgumentError) as caught:
-        next(training(source))
-    explanation = pipeline.explain_failure(source, caught.value)
-    assert isinstance(explanation, errors.DataError)
-    assert f"image/encoded in {path}, record 1 does not decode" in str(explanation)
+    encoded = [good, good[:30], good, b"no picture", good]
+    records = [pictures.example(one, 1 + label) for label, one in enumerate(encoded)]
+    return open_source(path, records, limit=limit)
 
 
-def test_a_record_that_was_damaged_meanwhile_is_named(tmp_path):
-    source = build_source(tmp_path / "a")
-    content = bytearray((tmp_path / "a").read_bytes())
+def build_training(source, **options):
+    options = {"image_size": 8, "batch_size": 5, "seed": 0, **options}
+    globally = order.build_global_order(len(source.index), options["seed"])
+    return pipeline.TrainingInput(source, globally, **options)
+
+
+def test_undecodable_pictures_fail_their_batch_and_are_found(tmp_path, caplog):
+    source = write_undecodable(tmp_path / "train-0")
+    batches = build_training(source)
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        next(iter(batches.open(0)))
+    assert batches.mark_undecodable(0)
+    assert [one["record"] for one in source.bad.describe()] == [1, 3]
+    assert f"{tmp_path}/train-0, record 1 (byte " in caplog.text
+    assert "image/encoded that does not decode" in caplog.text
+    _, labels, weights = next(iter(batches.open(0)))
+    assert sorted(labels[weights == 1].numpy()) == [0, 2, 4]
+    assert not batches.mark_undecodable(0)
+
+
+def test_a_bad_record_changes_nothing_about_the_others(tmp_path):
+    whole, damaged = build_source(tmp_path / "a"), build_source(tmp_path / "b")
+    damaged.bad.add(2, "is bad")
+    for expected, found in itertools.islice(
+        zip(training(whole), training(damaged), strict=False), 9
+    ):
+        is_good = found[2] == 1
+        assert not np.any(found[1][is_good] == 2)
+        np.testing.assert_array_equal(expected[0][is_good], found[0][is_good])
+        assert np.all(expected[1][~is_good] == 2)
+
+
+def test_evaluation_leaves_undecodable_pictures_out(tmp_path):
+    source = write_undecodable(tmp_path / "train-0")
+    batches = pipeline.EvaluationInput(source, image_size=8, batch_size=2, num_images=0)
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        list(batches.open(0))
+    assert batches.mark_undecodable(0)
+    assert batches.mark_undecodable(1)
+    assert scored_labels(batches.open(0)) == [0, 2, 4]
+    assert scored_labels(batches.open(1)) == [2, 4]
+
+
+def test_too_many_undecodable_pictures_end_the_job(tmp_path):
+    source = write_undecodable(tmp_path / "train-0", limit=1)
+    with pytest.raises(errors.DataError, match="has more bad records than"):
+        build_training(source).mark_undecodable(0)
+
+
+def test_an_oversized_picture_is_bad(tmp_path, monkeypatch):
+    monkeypatch.setattr(images, "MAX_PIXELS", 20 * 20)
+    sizes = [(20, 20), (20, 21), (21, 20)]
+    encoded = [pictures.encode(pictures.draw(*size), "png") for size in sizes]
+    encoded += [pictures.encode(pictures.draw(*size)) for size in sizes]
+    source = open_source(tmp_path / "a", [pictures.example(one, 1) for one in encoded])
+    batches = build_training(source, batch_size=6)
+    assert batches.mark_undecodable(0)
+    assert [one["record"] for one in source.bad.describe()] == [1, 2, 4, 5]
+    assert "more than 400 pixels" in source.bad.describe()[0]["reason"]
+
+
+def damage(path):
+    content = bytearray(path.read_bytes())
     content[12 + 40] ^= 1
-    (tmp_path / "a").write_bytes(content)
-    with pytest.raises(tf.errors.OpError) as caught:
-        evaluation(source)
-    explanation = pipeline.explain_failure(source, caught.value)
-    assert "record 0 is damaged" in str(explanation)
+    path.write_bytes(content)
 
 
-def test_an_error_that_is_not_the_datas_is_not_explained_by_it(tmp_path):
+def test_a_record_that_was_damaged_meanwhile_is_skipped(tmp_path):
     source = build_source(tmp_path / "a")
-    evaluation(source)
-    error = tf.errors.InvalidArgumentError(None, None, "ours")
-    assert pipeline.explain_failure(source, error) is None
-    assert (
-        pipeline.explain_failure(source, tf.errors.InternalError(None, None, ""))
-        is None
-    )
+    damage(tmp_path / "a")
+    assert scored_labels(evaluation(source)) == list(range(1, NUM_RECORDS))
+    assert "is damaged: its checksum" in source.bad.describe()[0]["reason"]
+
+
+def test_too_many_records_that_were_damaged_meanwhile_are_explained(tmp_path):
+    source = open_source(tmp_path / "a", [pictures.example(b"jpeg", 1)], limit=0)
+    damage(tmp_path / "a")
+    with pytest.raises(tf.errors.OpError):
+        evaluation(source)
+    assert "has more bad records than" in str(source.read_error)

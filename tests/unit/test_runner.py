@@ -1,6 +1,8 @@
+import itertools
 import math
 
 import pytest
+import tensorflow as tf
 
 from trainer import errors
 from trainer.training import runner, steps
@@ -22,7 +24,12 @@ class Trainer:
     def learning_rate_at(self, step):
         return 0.1 * step
 
-    def train_steps(self, _, num_steps):
+    def train_steps(self, batches, num_steps):
+        steps_left = range(self.num_steps_done, self.num_steps_done + num_steps)
+        for step in steps_left:
+            if step in next(batches):
+                self.num_steps_done = step
+                raise tf.errors.InvalidArgumentError(None, None, "no picture")
         self.calls.append(num_steps)
         self._clock.now += num_steps * self._secs_a_step
         self.num_steps_done += num_steps
@@ -44,10 +51,27 @@ def clock(monkeypatch):
     return fake
 
 
-def build(trainer, windows=None, interruption=None, report_secs=10):
+class Batches:
+    """Has batches that do not decode at some steps, until they were marked."""
+
+    def __init__(self, *, undecodable=()):
+        self.opened = []
+        self.undecodable = set(undecodable)
+
+    def open(self, step):
+        self.opened.append(step)
+        return itertools.repeat(self.undecodable)
+
+    def mark_undecodable(self, step):
+        is_new = step in self.undecodable
+        self.undecodable.discard(step)
+        return is_new
+
+
+def build(trainer, windows=None, interruption=None, report_secs=10, batches=None):
     return runner.Runner(
         trainer,
-        iter(()),
+        batches or Batches(),
         interruption=interruption or Interruption(),
         observers=[] if windows is None else [windows.append],
         report_secs=report_secs,
@@ -109,3 +133,17 @@ def test_a_signal_ends_it_between_calls(clock):
         build(trainer, interruption=interruption).train(10, save=ignore, save_secs=100)
     assert caught.value.exit_code == 143
     assert trainer.calls == []
+
+
+def test_a_batch_that_does_not_decode_is_read_again_without_its_bad_record(clock):
+    trainer, batches = Trainer(clock), Batches(undecodable=[2, 5])
+    build(trainer, batches=batches).train(8, save=ignore, save_secs=10)
+    assert trainer.num_steps_done == 8
+    assert batches.opened == [0, 2, 5]
+
+
+def test_a_batch_that_fails_for_another_reason_ends_the_job(clock):
+    batches = Batches(undecodable=[2])
+    batches.mark_undecodable = lambda _: False
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        build(Trainer(clock), batches=batches).train(8, save=ignore, save_secs=10)

@@ -40,7 +40,8 @@ def build_trainer(job, *, uses_loss_scale=False):
 def draw(num_images, seed=0):
     random = np.random.default_rng(seed)
     pixels = random.uniform(0, 255, [num_images, SIDE, SIDE, 3]).astype(np.float32)
-    return pixels, random.integers(0, NUM_CLASSES, num_images).astype(np.int32)
+    labels = random.integers(0, NUM_CLASSES, num_images).astype(np.int32)
+    return pixels, labels, np.ones(num_images, np.float32)
 
 
 def repeat(*batch):
@@ -55,7 +56,7 @@ def kernel_of(model):
 def test_a_step_is_the_documented_loss_and_rule(uses_loss_scale):
     job = build_config(optimizer_arguments="momentum=0.0")
     trainer = build_trainer(job, uses_loss_scale=uses_loss_scale)
-    images, labels = draw(4)
+    images, labels, weights = draw(4)
     reference = build_model()
     with tf.GradientTape() as tape:
         logits = reference(preprocessing.normalize(images), training=True)
@@ -67,7 +68,7 @@ def test_a_step_is_the_documented_loss_and_rule(uses_loss_scale):
         loss = tf.reduce_mean(entropy) + 0.01 * losses.l2_loss(decayed)
     gradient = tape.gradient(loss, head.kernel.value)
     expected = kernel_of(reference) - 0.1 * gradient
-    progress = trainer.train_steps(repeat(images, labels), 1)
+    progress = trainer.train_steps(repeat(images, labels, weights), 1)
     assert progress.loss == pytest.approx(float(loss), rel=1e-5)
     np.testing.assert_allclose(kernel_of(trainer.model), expected, atol=1e-6)
     assert trainer.num_steps_done == 1
@@ -83,11 +84,43 @@ def test_many_steps_in_one_call_equal_single_steps():
     np.testing.assert_array_equal(kernel_of(at_once.model), kernel_of(one_by_one.model))
 
 
+def test_examples_of_weight_0_have_no_part_in_loss_and_accuracy():
+    job = build_config()
+    whole, padded = build_trainer(job), build_trainer(job)
+    # Equal statistics: batch norm sees the pixels of a bad record's placeholder.
+    images = np.repeat(draw(1)[0], 4, axis=0)
+    labels = np.int32([0, 1, 2, 1])
+    weights = np.float32([1, 0, 1, 0])
+    expected = whole.train_steps(
+        repeat(images[::2], labels[::2], np.ones(2, np.float32)), 1
+    )
+    found = padded.train_steps(repeat(images, labels, weights), 1)
+    assert found == pytest.approx(expected)
+    np.testing.assert_allclose(
+        kernel_of(padded.model), kernel_of(whole.model), atol=1e-7
+    )
+
+
+def test_a_batch_that_cannot_be_read_leaves_no_half_step_behind():
+    trainer = build_trainer(build_config())
+    batches = tf.data.Dataset.from_tensors(draw(4)).repeat(2)
+    unreadable = tf.data.Dataset.from_tensors(draw(4)).map(
+        lambda images, labels, weights: (
+            tf.debugging.check_numerics(images * np.nan, "unreadable"),
+            labels,
+            weights,
+        )
+    )
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        trainer.train_steps(iter(batches.concatenate(unreadable)), 5)
+    assert trainer.num_steps_done == 2
+
+
 def test_training_stops_after_a_loss_that_is_no_number():
     trainer = build_trainer(build_config())
-    images, labels = draw(4)
+    images, labels, weights = draw(4)
     images[0, 0, 0, 0] = np.nan
-    progress = trainer.train_steps(repeat(images, labels), 5)
+    progress = trainer.train_steps(repeat(images, labels, weights), 5)
     assert progress.num_steps == 1
     assert np.isnan(progress.loss)
 
@@ -115,8 +148,8 @@ def evaluate(model, batches, job):
 
 def test_padding_counts_for_nothing():
     job, model = build_config(), build_model()
-    images, labels = draw(5)
-    whole = evaluate(model, [(images, labels, np.ones(5, np.float32))], job)
+    images, labels, weights = draw(5)
+    whole = evaluate(model, [(images, labels, weights)], job)
     padded = np.concatenate([images[4:], np.full([3, SIDE, SIDE, 3], 9, np.float32)])
     batches = [
         (images[:4], labels[:4], np.ones(4, np.float32)),
@@ -129,10 +162,10 @@ def test_padding_counts_for_nothing():
 
 def test_accuracies_are_shares_of_images():
     job, model = build_config(), build_model()
-    images, _ = draw(6)
+    images, _, weights = draw(6)
     logits = model(preprocessing.normalize(images), training=False).numpy()
     right = logits.argmax(axis=1).astype(np.int32)
     labels = np.where(np.arange(6) < 2, right, (right + 1) % NUM_CLASSES)
-    metrics = evaluate(model, [(images, labels, np.ones(6, np.float32))], job)
+    metrics = evaluate(model, [(images, labels, weights)], job)
     assert metrics["top_1_accuracy"] == pytest.approx(2 / 6)
     assert metrics["top_5_accuracy"] == 1.0

@@ -3,6 +3,7 @@ import os
 import pytest
 
 from trainer import errors, storage
+from trainer.storage import paths
 
 
 @pytest.fixture
@@ -105,7 +106,32 @@ def test_a_dir_that_cannot_be_made_is_named(tmp_path):
         storage.make_writable_dir(str(tmp_path / "file"), "job-dir")
 
 
-@pytest.mark.parametrize("call", [storage.match_files, storage.make_writable_dir])
-def test_gs_paths_say_what_to_do(call):
-    with pytest.raises(errors.StorageError, match="mount the bucket"):
-        call("gs://bucket/data", "job-dir")
+@pytest.fixture
+def mounted(tmp_path, monkeypatch):
+    """A mounted bucket: what renames there fails the test."""
+    monkeypatch.setattr(paths, "MOUNTED_BUCKETS", f"{tmp_path}/")
+    monkeypatch.setattr(os, "replace", None)
+    return tmp_path / "bucket"
+
+
+def test_a_mounted_bucket_gets_whole_files_under_their_names(mounted):
+    storage.make_writable_dir(str(mounted), "job-dir")
+    storage.write_text(str(mounted / "metrics.json"), "{}")
+    with storage.staging_dir(str(mounted)) as staging:
+        assert not staging.startswith(str(mounted))
+        for name in ("saved_model.pb", "a.txt"):
+            with open(os.path.join(staging, name), "w") as file:
+                file.write(name)
+        storage.publish_files(staging, str(mounted / "model"), marker="saved_model.pb")
+    storage.remove_stale_staging(str(mounted))
+    written = [path for path in mounted.rglob("*") if path.is_file()]
+    assert {path.name: path.read_text() for path in written} == {
+        "metrics.json": "{}",
+        "saved_model.pb": "saved_model.pb",
+        "a.txt": "a.txt",
+    }
+
+
+def test_a_local_dir_is_read_where_it_is(tmp_path):
+    with storage.local_dir(str(tmp_path), ["x"]) as found:
+        assert found == str(tmp_path)

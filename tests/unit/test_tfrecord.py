@@ -1,4 +1,5 @@
 import concurrent.futures
+import contextlib
 import gzip
 
 import pytest
@@ -83,11 +84,46 @@ def test_another_kind_of_file_is_recognised(tmp_path, content, message):
         tfrecord.index_files([str(path)])
 
 
-def test_a_damaged_length_is_found_at_once(tmp_path):
-    path = write(tmp_path)
-    damage(path, 16 + len(b"first"))
-    with pytest.raises(errors.DataError, match="damaged at byte 21: the length of rec"):
-        tfrecord.index_files([path])
+def test_a_damaged_length_costs_the_rest_of_its_shard_only(tmp_path):
+    damaged, whole = write(tmp_path, "a"), write(tmp_path, "b")
+    damage(damaged, 16 + len(b"first"))
+    index = tfrecord.index_files([damaged, whole])
+    assert [index.read(record) for record in range(len(index))] == [b"first", *RECORDS]
+    assert index.lost == [tfrecord.LostRest(damaged, 1, 21, 16 + 16 + 5000)]
+    assert str(index.lost[0]).startswith(
+        f"{damaged} is damaged at byte 21: the length of record 1 does not fit its "
+        "checksum, so the 5032 bytes from there on can't be read"
+    )
+
+
+def test_a_record_is_located_by_file_number_and_byte(tmp_path):
+    paths = [write(tmp_path, "a"), write(tmp_path, "b")]
+    index = tfrecord.index_files(paths)
+    assert index.locate(4) == (paths[1], 1, 12 + len(b"first") + 4 + 12)
+    assert index.num_bytes == 2 * sum(map(len, RECORDS))
+
+
+def test_an_index_takes_few_bytes_a_record(tmp_path):
+    index = tfrecord.index_files([write(tmp_path, "a", [b"x"] * 1000)])
+    assert 0 < index.num_index_bytes < 64 * 1000
+
+
+def test_files_may_be_copies_of_what_is_named(tmp_path):
+    copy = write(tmp_path, "copy")
+
+    def resolve(_):
+        return contextlib.nullcontext(copy)
+
+    index = tfrecord.RecordIndex(resolve)
+    found = tfrecord.index_file("gs://bucket/a", resolve)
+    assert index.add("gs://bucket/a", found) == range(3)
+    assert index.read(0) == b"first"
+    assert index.describe(2) == "gs://bucket/a, record 2"
+    (tmp_path / "copy").unlink()
+    assert index.read(2) == RECORDS[2]
+    index.close("gs://bucket/a")
+    with pytest.raises(errors.DataError, match="gs://bucket/a, record 2 can't be read"):
+        index.read(2)
 
 
 def test_damaged_data_is_found_when_it_is_read(tmp_path):

@@ -2,6 +2,8 @@
 
 import dataclasses
 import math
+import os
+import tempfile
 from collections.abc import Iterator
 
 from trainer.config.knobs import knob
@@ -36,6 +38,8 @@ OPTIMIZER_ARGUMENTS: dict[str, dict[str, float | bool]] = {
 }
 
 DEFAULT_EVALUATIONS = 20
+BAD_RECORDS_SHARE = 0.001
+MIN_BAD_RECORDS = 10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -165,6 +169,12 @@ class TrainConfig:
         "has labels 0 and none equal to num_classes.",
         choices=("auto", "0", "1"),
     )
+    max_bad_records: int = knob(
+        None,
+        "Damaged or undecodable records that each split may have; they are skipped, "
+        "one more ends the job. Default: 0.1 % of the split's records, at least 10.",
+        minimum=0,
+    )
     precision: str = knob(
         "auto",
         "Type that layers compute in; weights stay float32. auto: what is fastest "
@@ -183,6 +193,16 @@ class TrainConfig:
         "Seconds between checkpoints; each evaluation saves one as well.",
         minimum=1,
     )
+    cache_dir: str = knob(
+        "",
+        "Local folder for copies of gs:// training and validation files; a later job "
+        "uses them again. Default: one in the system's temporary folder.",
+    )
+    cache_gb: float = knob(
+        10.0,
+        "GiB that the folder of cache_dir may take.",
+        above=0.0,
+    )
 
     @property
     def resolved_image_size(self) -> int:
@@ -193,6 +213,12 @@ class TrainConfig:
     def resolved_eval_batch_size(self) -> int:
         """Images a batch of evaluation."""
         return self.eval_batch_size or self.train_batch_size
+
+    @property
+    def resolved_cache_dir(self) -> str:
+        """Local folder for copies of gs:// files, one for each user."""
+        name = f"image-classification-cache-{os.getuid()}"
+        return self.cache_dir or os.path.join(tempfile.gettempdir(), name)
 
     @property
     def resolved_decay_steps(self) -> int:
@@ -212,6 +238,12 @@ class TrainConfig:
         levels = parse_numbers(self.stepwise_learning_rate_levels, float)
         return tuple(zip(steps, levels, strict=True))
 
+    def resolved_max_bad_records(self, num_records: int) -> int:
+        """Bad records that a split of this many records may have."""
+        if self.max_bad_records is not None:
+            return self.max_bad_records
+        return max(MIN_BAD_RECORDS, int(BAD_RECORDS_SHARE * num_records))
+
     def resolved_train_steps_per_eval(self, num_examples: int) -> int:
         """Steps between evaluations for a training set of this many examples."""
         if self.train_steps_per_eval:
@@ -225,6 +257,8 @@ class TrainConfig:
         yield from self._problems_of_optimizer()
         if self.learning_rate_decay_type == "stepwise":
             yield from self._problems_of_stepwise()
+        if "://" in self.cache_dir:
+            yield f"--cache_dir must be a local folder, got {self.cache_dir}."
 
     def warnings(self) -> Iterator[str]:
         """Yields a sentence for each combination that works, but hardly as meant."""

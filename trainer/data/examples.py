@@ -9,27 +9,32 @@ import tensorflow as tf
 from google.protobuf import message
 
 from trainer import errors
+from trainer.data import images
 
 ENCODED = "image/encoded"
 LABEL = "image/class/label"
 
+# A record that is no tf.Example at all: damaged, or of another kind.
+BROKEN = "is no tf.train.Example"
 
-def parse_label(serialized: bytes, where: str) -> int:
+
+def parse_label(serialized: bytes, where: str) -> int | None:
     """Checks one record and takes its label.
 
     Args:
-        serialized: A tf.train.Example.
+        serialized: What should be a tf.train.Example.
         where: Names the record, for messages.
 
+    Returns:
+        The label; None if this is no tf.train.Example.
+
     Raises:
-        DataError: If it is no Example, or lacks the picture or the label.
+        DataError: If it is one, but lacks the picture or the label.
     """
     try:
         features = tf.train.Example.FromString(serialized).features.feature
-    except message.DecodeError as error:
-        raise errors.DataError(
-            f"{where} is no tf.train.Example; write the files with task.py convert."
-        ) from error
+    except message.DecodeError:
+        return None
     pictures = features[ENCODED].bytes_list.value if ENCODED in features else []
     if len(pictures) != 1 or not pictures[0]:
         raise _missing(where, ENCODED, "the bytes of one picture", features)
@@ -37,6 +42,35 @@ def parse_label(serialized: bytes, where: str) -> int:
     if len(labels) != 1:
         raise _missing(where, LABEL, "one integer", features)
     return int(labels[0])
+
+
+def parse_labels(serialized: list[bytes]) -> list[int] | None:
+    """Takes the labels of many records at once.
+
+    Returns:
+        One label a record, or None if `parse_label` would object to one of them.
+    """
+    try:
+        encoded, labels = parse_batch(tf.constant(serialized))
+    # TensorFlow puts the record into its message, which need not be text.
+    except (tf.errors.InvalidArgumentError, UnicodeDecodeError):
+        return None
+    if not tf.reduce_all(tf.not_equal(encoded, b"")):
+        return None
+    return list(labels.numpy().tolist())
+
+
+def build_placeholder(label: int) -> bytes:
+    """What stands in for a bad record, with weight 0: one pixel of ImageNet's mean."""
+    pixel = tf.reshape(tf.constant(images.CHANNEL_MEANS), [1, 1, 3])
+    encoded = tf.io.encode_png(tf.cast(tf.round(pixel), tf.uint8)).numpy()
+    features = {
+        ENCODED: tf.train.Feature(bytes_list=tf.train.BytesList(value=[encoded])),
+        LABEL: tf.train.Feature(int64_list=tf.train.Int64List(value=[label])),
+    }
+    example = tf.train.Example(features=tf.train.Features(feature=features))
+    serialized: bytes = example.SerializeToString()
+    return serialized
 
 
 def parse_batch(serialized: Any) -> tuple[Any, Any]:

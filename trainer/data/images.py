@@ -6,11 +6,15 @@ the built-in algorithm used (docs/contract.md, "Preprocessing").
 
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 # The evaluation crop leaves out image_size / (image_size + CROP_PADDING) of the shorter
 # side, 7/8 at 224 pixels. The 2021 upstream takes 7/8 at every size.
 CROP_PADDING = 32
+# A picture with more is refused before it is decoded: a file of a few kilobytes can
+# unpack to gigabytes. Twice Pillow's warning level, where Pillow refuses as well.
+MAX_PIXELS = 178_956_970
 CHANNEL_MEANS = (0.485 * 255, 0.456 * 255, 0.406 * 255)
 CHANNEL_STDDEVS = (0.229 * 255, 0.224 * 255, 0.225 * 255)
 
@@ -33,13 +37,12 @@ def decode_for_evaluation(encoded: Any, *, image_size: int) -> Any:
         interpolation overshoots, a little beyond; not normalised.
 
     Raises:
-        tf.errors.InvalidArgumentError: If the bytes are no picture.
+        tf.errors.InvalidArgumentError: If the bytes are no picture, or one of more than
+            MAX_PIXELS.
     """
     pixels = tf.cond(
         tf.io.is_jpeg(encoded),
-        lambda: _crop_jpeg(
-            encoded, _centre_window(tf.io.extract_jpeg_shape(encoded), image_size)
-        ),
+        lambda: _crop_jpeg(encoded, _centre_window(_jpeg_shape(encoded), image_size)),
         lambda: _crop_centre(_decode_other(encoded), image_size),
     )
     return _resize(pixels, image_size)
@@ -60,13 +63,13 @@ def decode_for_training(encoded: Any, seed: Any, *, image_size: int) -> Any:
         float32 [image_size, image_size, 3] as of `decode_for_evaluation`.
 
     Raises:
-        tf.errors.InvalidArgumentError: If the bytes are no picture.
+        tf.errors.InvalidArgumentError: If the bytes are no picture, or one of more than
+            MAX_PIXELS.
     """
     pixels = tf.cond(
         tf.io.is_jpeg(encoded),
         lambda: _crop_jpeg(
-            encoded,
-            _random_window(tf.io.extract_jpeg_shape(encoded), seed, image_size),
+            encoded, _random_window(_jpeg_shape(encoded), seed, image_size)
         ),
         lambda: _crop_random(_decode_other(encoded), seed, image_size),
     )
@@ -90,8 +93,55 @@ def _crop_jpeg(encoded: Any, window: Any) -> Any:
     return tf.image.decode_and_crop_jpeg(encoded, window, channels=3)
 
 
+def _jpeg_shape(encoded: Any) -> Any:
+    shape = tf.io.extract_jpeg_shape(encoded)
+    with tf.control_dependencies([_check_size(shape[0], shape[1])]):
+        return tf.identity(shape)
+
+
 def _decode_other(encoded: Any) -> Any:
-    return tf.io.decode_image(encoded, channels=3, expand_animations=False)
+    height, width = _header_size(encoded)
+    with tf.control_dependencies([_check_size(height, width)]):
+        return tf.io.decode_image(encoded, channels=3, expand_animations=False)
+
+
+def _check_size(height: Any, width: Any) -> Any:
+    num_pixels = tf.cast(height, tf.int64) * tf.cast(width, tf.int64)
+    return tf.debugging.Assert(
+        num_pixels <= MAX_PIXELS,
+        [f"more than {MAX_PIXELS} pixels, it has", num_pixels],
+    )
+
+
+def _header_size(encoded: Any) -> tuple[Any, Any]:
+    """Height and width as a PNG, GIF or BMP states them; zeros of anything else.
+
+    Source: w3.org/TR/png section 11.2.1; w3.org/Graphics/GIF/spec-gif89a.txt section
+    18; BITMAPINFOHEADER of Windows' bitmaps.
+    """
+    magic = tf.strings.substr(encoded, 0, 2)
+    return tf.case(
+        [
+            (tf.equal(magic, b"\x89P"), lambda: _read_sizes(encoded, 16, ">u4")),
+            (tf.equal(magic, b"GI"), lambda: _read_sizes(encoded, 6, "<u2")),
+            (tf.equal(magic, b"BM"), lambda: _read_sizes(encoded, 18, "<i4")),
+        ],
+        default=lambda: (tf.zeros([], tf.int64), tf.zeros([], tf.int64)),
+    )
+
+
+def _read_sizes(encoded: Any, position: int, kind: str) -> tuple[Any, Any]:
+    """Height and width, two integers of which the width comes first."""
+    number = np.dtype(kind)
+    types = {"u4": tf.int32, "u2": tf.uint16, "i4": tf.int32}
+    sizes = tf.io.decode_raw(
+        tf.strings.substr(encoded, position, 2 * number.itemsize),
+        types[kind[1:]],
+        little_endian=kind[0] == "<",
+    )
+    # A BMP that is stored from the top has a negative height.
+    sizes = tf.abs(tf.cast(sizes, tf.int64))
+    return sizes[1], sizes[0]
 
 
 def _crop_centre(pixels: Any, image_size: int) -> Any:

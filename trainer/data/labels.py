@@ -4,43 +4,102 @@ Wrong labels look like learning that does not work, so every one is read before 
 first step. Source: docs/contract.md, "Labels": Google's own page had both ranges.
 """
 
+import contextlib
 import dataclasses
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from trainer import errors
-from trainer.data import examples, tfrecord
+from trainer import errors, storage
+from trainer.data import shard_content, tfrecord
+from trainer.data.bad_records import BadRecords
+from trainer.data.index_cache import IndexCache
+from trainer.data.shard_content import NO_LABEL, ShardContent
 
 PROGRESS_SECS = 10.0
 
 
 @dataclasses.dataclass(frozen=True)
 class Split:
-    """Records and their labels, int64 [records], as in the data."""
+    """Records and their labels.
+
+    Attributes:
+        index: The records.
+        labels: int64 [records], as in the data; NO_LABEL where the record is bad.
+        bad: The bad records.
+    """
 
     index: tfrecord.RecordIndex
     labels: np.ndarray
+    bad: BadRecords
 
 
-def read_split(index: tfrecord.RecordIndex) -> Split:
-    """Reads and checks every record once.
+def read_split(
+    files: Sequence[storage.StoredFile],
+    *,
+    flag: str,
+    max_bad_records: Callable[[int], int],
+    cache: IndexCache,
+    resolve: tfrecord.Resolve = contextlib.nullcontext,
+) -> Split:
+    """Reads and checks every record of the files that the cache does not know.
+
+    Args:
+        files: TFRecord files.
+        flag: Name of the flag that gave them.
+        max_bad_records: Says how many bad ones so many records may have.
+        cache: Takes what is found.
+        resolve: See tfrecord.Resolve.
 
     Raises:
-        DataError: If one is damaged, or lacks its picture or its label.
+        DataError: If a file is no TFRecord file, a record lacks its picture or its
+            label, or too many records are bad.
+        StorageError: If a file can't be read.
     """
-    labels = np.empty(len(index), np.int64)
+    contents = list(_read_shards(files, cache, resolve))
+    index = tfrecord.RecordIndex(resolve)
+    added = [
+        index.add(file.path, content.shard)
+        for file, content in zip(files, contents, strict=True)
+    ]
+    bad = BadRecords(index, max_bad_records=max_bad_records, flag=flag)
+    for records, content in zip(added, contents, strict=True):
+        report_damage(content, records, bad)
+    return Split(index, np.concatenate([one.labels for one in contents]), bad)
+
+
+def report_damage(content: ShardContent, records: range, bad: BadRecords) -> None:
+    """Counts and names what can't be used of a file.
+
+    Args:
+        content: What the file holds.
+        records: Numbers of its records in the split's index.
+        bad: The bad records of the split.
+
+    Raises:
+        DataError: If there are too many by now.
+    """
+    if content.shard.lost:
+        bad.add_lost(content.shard.lost)
+    for record, reason in content.bad.items():
+        bad.add(records.start + record, reason)
+
+
+def _read_shards(
+    files: Sequence[storage.StoredFile], cache: IndexCache, resolve: tfrecord.Resolve
+) -> Iterator[ShardContent]:
     shown_at = time.monotonic()
-    for record in range(len(index)):
-        labels[record] = examples.parse_label(
-            index.read(record), index.describe(record)
-        )
+    for number, file in enumerate(files):
+        content = cache.find(file)
+        if content is None:
+            content = shard_content.read_shard(file.path, resolve)
+            cache.add(file, content)
         if time.monotonic() - shown_at >= PROGRESS_SECS:
-            logging.info("data  | %d of %d labels read", record, len(index))
+            logging.info("data  | %d of %d files read", number + 1, len(files))
             shown_at = time.monotonic()
-    return Split(index, labels)
+        yield content
 
 
 def resolve_label_offset(
@@ -64,7 +123,7 @@ def resolve_label_offset(
     if offset is None:
         offset = int(label_offset)
     for split in splits.values():
-        _check_range(split, offset, num_classes)
+        check_range(split.labels, split.index.describe, offset, num_classes)
     _warn_of_missing_classes(splits, offset, num_classes)
     return offset
 
@@ -98,16 +157,29 @@ def _find(splits: Mapping[str, Split], label: int) -> str | None:
     return None
 
 
-def _check_range(split: Split, offset: int, num_classes: int) -> None:
+def check_range(
+    labels: np.ndarray, describe: Callable[[int], str], offset: int, num_classes: int
+) -> None:
+    """Checks that labels are classes.
+
+    Args:
+        labels: int64 [records]; NO_LABEL where a record is bad.
+        describe: Names the record at a position.
+        offset: Label of the first class.
+        num_classes: Number of classes.
+
+    Raises:
+        DataError: If one is not.
+    """
     first, last = offset, offset + num_classes - 1
-    wrong = np.flatnonzero((split.labels < first) | (split.labels > last))
+    is_wrong = (labels < first) | (labels > last)
+    wrong = np.flatnonzero(is_wrong & (labels != NO_LABEL))
     if len(wrong):
         record = int(wrong[0])
         raise errors.DataError(
-            f"image/class/label is {split.labels[record]} in "
-            f"{split.index.describe(record)}; expected {first}..{last} for "
-            f"--num_classes={num_classes}. Correct --num_classes or the labels"
-            f"{_describe_more(len(wrong) - 1)}."
+            f"image/class/label is {labels[record]} in {describe(record)}; expected "
+            f"{first}..{last} for --num_classes={num_classes}. Correct --num_classes "
+            f"or the labels{_describe_more(len(wrong) - 1)}."
         )
 
 
@@ -119,9 +191,9 @@ def _warn_of_missing_classes(
     splits: Mapping[str, Split], offset: int, num_classes: int
 ) -> None:
     for flag, split in splits.items():
-        num_seen = len(np.unique(split.labels))
+        present = set(np.unique(split.labels).tolist()) - {NO_LABEL}
+        num_seen = len(present)
         if num_seen < num_classes:
-            present = set(split.labels.tolist())
             missing = next(
                 label
                 for label in range(offset, offset + num_classes)

@@ -1,15 +1,19 @@
 """Weights of an earlier job -> a new model, with a report of what matched."""
 
+import contextlib
 import logging
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from trainer import errors
+from trainer import errors, storage
 
 SHOWN_NAMES = 5
+# In which TensorFlow says which checkpoint is the newest.
+STATE_FILE = "checkpoint"
 # What TensorFlow raises for damaged, absent and foreign files, and for no path at all.
 UNREADABLE = (tf.errors.OpError, ValueError, LookupError, RuntimeError, TypeError)
 
@@ -25,7 +29,11 @@ def load_pretrained(model: keras.Model, path: str) -> None:
         ConfigError: If there is no checkpoint, or it has fewer than half of the
             model's variables: the job would train something else than was meant.
     """
-    reader = _open(path)
+    with _open(path) as reader:
+        _load(model, path, reader)
+
+
+def _load(model: keras.Model, path: str, reader: Any) -> None:
     shapes = reader.get_variable_to_shape_map()
     variables = {variable.path: variable for variable in model.weights}
     matching = [
@@ -51,17 +59,34 @@ def load_pretrained(model: keras.Model, path: str) -> None:
     )
 
 
-def _open(path: str) -> Any:
-    prefix = tf.train.latest_checkpoint(path) if os.path.isdir(path) else path
-    if prefix and not os.path.isdir(path):
-        prefix = prefix.removesuffix(".index").split(".data-")[0]
-    try:
-        return tf.train.load_checkpoint(prefix)
-    except UNREADABLE as error:
-        raise errors.ConfigError(
-            f"--pretrained_checkpoint_path={path} is no readable checkpoint; expected "
-            "a prefix such as DIR/model.ckpt-1000, or a directory of checkpoints."
-        ) from error
+@contextlib.contextmanager
+def _open(path: str) -> Iterator[Any]:
+    """TensorFlow's reader of a checkpoint, from a local copy if it is on gs://."""
+    directory, prefix = _locate(path)
+    names = [
+        name for name in storage.list_names(directory) if name.startswith(f"{prefix}.")
+    ]
+    with storage.local_dir(directory, names) as local_dir:
+        try:
+            reader = tf.train.load_checkpoint(os.path.join(local_dir, prefix))
+        except UNREADABLE as error:
+            raise errors.ConfigError(
+                f"--pretrained_checkpoint_path={path} is no readable checkpoint; "
+                "expected a prefix such as DIR/model.ckpt-1000, or a directory of "
+                "checkpoints."
+            ) from error
+        yield reader
+
+
+def _locate(path: str) -> tuple[str, str]:
+    """Directory and prefix of a checkpoint; of a directory, its newest one."""
+    if storage.is_dir(path):
+        with storage.local_dir(path, [STATE_FILE]) as local_dir:
+            state = tf.train.get_checkpoint_state(local_dir)
+        newest = state.model_checkpoint_path if state else ""
+        return path, os.path.basename(newest)
+    directory, name = os.path.split(path)
+    return directory or ".", name.removesuffix(".index").split(".data-")[0]
 
 
 def _abridge(names: list[str]) -> str:

@@ -2,7 +2,8 @@
 
 A checkpoint is TensorFlow's own pair of files (PREFIX.data-*, PREFIX.index), which
 tf.train.load_checkpoint reads; its tensors are checksummed. The data file is put in
-place first, and a checkpoint without its index is no checkpoint.
+place first, and a checkpoint without its index is no checkpoint. TensorFlow writes and
+reads local files only; storage carries them to and from gs://.
 """
 
 import contextlib
@@ -69,13 +70,13 @@ class Checkpoints:
         """
         steps = list_steps(self._directory)
         for step in reversed(steps):
-            prefix = os.path.join(self._directory, f"{PREFIX}{step}")
             try:
-                return self._restore(prefix)
+                with _reader(self._directory, step) as reader:
+                    return self._restore(reader)
             except UNREADABLE as error:
                 logging.warning(
                     "Checkpoint %s can't be restored (%s); trying the one before.",
-                    prefix,
+                    os.path.join(self._directory, f"{PREFIX}{step}"),
                     str(error).splitlines()[0],
                 )
         if steps:
@@ -86,8 +87,7 @@ class Checkpoints:
             )
         return None
 
-    def _restore(self, prefix: str) -> dict[str, Any]:
-        reader = tf.train.load_checkpoint(prefix)
+    def _restore(self, reader: Any) -> dict[str, Any]:
         # Read all before the first assignment: half a checkpoint is worse than none.
         values = {name: reader.get_tensor(name) for name in self._variables}
         job_state = json.loads(reader.get_tensor(JOB_STATE))
@@ -99,7 +99,7 @@ class Checkpoints:
         """Removes index files before data files, so no reader sees half of one."""
         names = storage.list_names(self._directory)
         for step in steps:
-            mine = [name for name in names if name.startswith(f"{PREFIX}{step}.")]
+            mine = _files_of(step, names)
             mine.sort(key=lambda name: not name.endswith(".index"))
             storage.remove_files([os.path.join(self._directory, name) for name in mine])
 
@@ -122,6 +122,19 @@ def _explained(directory: str) -> Iterator[None]:
             raise OSError(error.message.splitlines()[0]) from error
 
 
+@contextlib.contextmanager
+def _reader(directory: str, step: int) -> Iterator[Any]:
+    """TensorFlow's reader of one checkpoint, which must be local for it."""
+    name = f"{PREFIX}{step}"
+    names = _files_of(step, storage.list_names(directory))
+    with storage.local_dir(directory, names) as local_dir:
+        yield tf.train.load_checkpoint(os.path.join(local_dir, name))
+
+
+def _files_of(step: int, names: list[str]) -> list[str]:
+    return [name for name in names if name.startswith(f"{PREFIX}{step}.")]
+
+
 def list_steps(directory: str) -> list[int]:
     """Steps of the complete checkpoints in a directory, rising."""
     pattern = re.compile(re.escape(PREFIX) + r"(\d+)\.index")
@@ -133,10 +146,8 @@ def read_job_state(directory: str) -> dict[str, Any] | None:
     """Job state of the newest readable checkpoint, without touching any variable."""
     for step in reversed(list_steps(directory)):
         try:
-            reader = tf.train.load_checkpoint(
-                os.path.join(directory, f"{PREFIX}{step}")
-            )
-            return dict(json.loads(reader.get_tensor(JOB_STATE)))
+            with _reader(directory, step) as reader:
+                return dict(json.loads(reader.get_tensor(JOB_STATE)))
         except UNREADABLE:
             continue
     return None

@@ -2,8 +2,11 @@
 
 import math
 import time
+from collections.abc import Iterator
+from typing import Any
 
 import keras
+import tensorflow as tf
 
 from trainer import errors
 from trainer.config import TrainConfig
@@ -40,6 +43,12 @@ class Evaluation:
         self._config = config
         self._evaluator = evaluator
         self._source = source
+        self._input = pipeline.EvaluationInput(
+            source,
+            image_size=config.resolved_image_size,
+            batch_size=config.resolved_eval_batch_size,
+            num_images=config.num_eval_images,
+        )
         self._trained = trained
         self._interruption = interruption
 
@@ -55,21 +64,28 @@ class Evaluation:
         """
         started_at = time.monotonic()
         self._copy_weights()
-        batch_size = self._config.resolved_eval_batch_size
-        batches = pipeline.evaluation_batches(
-            self._source,
-            image_size=self._config.resolved_image_size,
-            batch_size=batch_size,
-            num_images=self._config.num_eval_images,
-        )
-        with failures.explained(self._source, f"--eval_batch_size={batch_size}"):
-            metrics = self._evaluator.evaluate(self._interruption.watch(batches))
+        batch_flag = f"--eval_batch_size={self._config.resolved_eval_batch_size}"
+        batches = self._interruption.watch(self._read_batches())
+        with failures.explained(self._source, batch_flag):
+            metrics = self._evaluator.evaluate(batches)
         if not math.isfinite(metrics["loss"]):
             raise errors.TrainingError(
                 f"The loss of the evaluation is {metrics['loss']}: training diverged; "
                 "lower --initial_learning_rate and give another --job-dir."
             )
         return {**metrics, "secs": round(time.monotonic() - started_at, 3)}
+
+    def _read_batches(self) -> Iterator[Any]:
+        """Yields each batch once, also if one has to be read again."""
+        num_read = 0
+        while num_read < self._input.num_batches:
+            try:
+                for batch in self._input.open(num_read):
+                    num_read += 1
+                    yield batch
+            except tf.errors.InvalidArgumentError:
+                if not self._input.mark_undecodable(num_read):
+                    raise
 
     def _copy_weights(self) -> None:
         model = self._evaluator.model

@@ -8,11 +8,10 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import keras
-import tensorflow as tf
 
 from trainer import environment, storage
 from trainer.config import TrainConfig
-from trainer.data import pipeline
+from trainer.data import index_cache, pipeline
 from trainer.models import factory, pretrained
 from trainer.serving import export
 from trainer.training import (
@@ -59,6 +58,7 @@ class _Parts(NamedTuple):
     """What lives as long as the job."""
 
     layout: JobLayout
+    known: index_cache.IndexCache
     data: inputs.Inputs
     trainer: steps.Trainer
     evaluator: steps.Evaluator
@@ -72,9 +72,12 @@ def _run(config: TrainConfig, interruption: Interruption) -> None:
             parts.trainer.model, config.pretrained_checkpoint_path
         )
     interruption.defer()
-    with _shown_progress(config, parts) as shown:
+    with (
+        _shown_progress(config, parts) as shown,
+        summaries.open_summaries(parts.layout.log_dir) as events,
+    ):
         try:
-            metrics = _train_and_evaluate(config, parts, shown, interruption)
+            metrics = _train_and_evaluate(config, parts, shown, events, interruption)
         except Interrupted:
             parts.state.save_if_changed()
             raise
@@ -86,8 +89,10 @@ def _build_parts(config: TrainConfig) -> _Parts:
     for warning in config.warnings():
         logging.warning(warning)
     layout = JobLayout(config.job_dir, environment.trial_id())
-    data = inputs.open_inputs(config)
+    known = index_cache.IndexCache(layout.index_path)
+    data = inputs.open_inputs(config, known)
     storage.make_writable_dir(layout.root_dir, "job-dir")
+    known.save()
     strategy = distribution.build_strategy()
     precision = _resolve_precision(config)
     _log_start(config, data, precision)
@@ -98,8 +103,8 @@ def _build_parts(config: TrainConfig) -> _Parts:
             config, trained, strategy, uses_loss_scale=precision == "float16"
         )
         evaluator = steps.Evaluator(config, scored, strategy)
-    state = job_state.JobState(config, layout, trainer)
-    return _Parts(layout, data, trainer, evaluator, state)
+    state = job_state.JobState(config, layout, trainer, data.bad_records)
+    return _Parts(layout, known, data, trainer, evaluator, state)
 
 
 def _build_model(config: TrainConfig, precision: str) -> keras.Model:
@@ -136,10 +141,10 @@ def _train_and_evaluate(
     config: TrainConfig,
     parts: _Parts,
     shown: progress.Progress,
+    events: summaries.Summaries,
     interruption: Interruption,
 ) -> loop.Metrics:
     trainer, state = parts.trainer, parts.state
-    events = summaries.Summaries(parts.layout.log_dir)
     scores = evaluation.Evaluation(
         config,
         parts.evaluator,
@@ -149,7 +154,13 @@ def _train_and_evaluate(
     )
     steps_runner = runner.Runner(
         trainer,
-        _iterate_batches(config, parts),
+        pipeline.TrainingInput(
+            parts.data.training,
+            parts.data.order,
+            image_size=config.resolved_image_size,
+            batch_size=config.train_batch_size,
+            seed=config.seed,
+        ),
         interruption=interruption,
         observers=[shown.show, functools.partial(_write_window, events)],
         report_secs=shown.report_secs,
@@ -171,28 +182,13 @@ def _train_and_evaluate(
 
 
 def _plan_evaluations(config: TrainConfig, parts: _Parts) -> list[int]:
-    num_examples = len(parts.data.training.index)
+    num_examples = parts.data.num_training
     return list(
         loop.plan_evaluations(
             start_step=parts.trainer.num_steps_done,
             max_steps=config.max_steps,
             steps_per_eval=config.resolved_train_steps_per_eval(num_examples),
             is_evaluated=parts.state.history.has,
-        )
-    )
-
-
-def _iterate_batches(
-    config: TrainConfig, parts: _Parts
-) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
-    """Batches from the trainer's step on; the first `next` starts reading."""
-    return iter(
-        pipeline.training_batches(
-            parts.data.training,
-            image_size=config.resolved_image_size,
-            batch_size=config.train_batch_size,
-            seed=config.seed,
-            start_step=parts.trainer.num_steps_done,
         )
     )
 
@@ -214,7 +210,14 @@ def _build_actions(
         )
 
     def save(*_: object) -> None:
-        history.save(parts.layout.metrics_path, dataclasses.asdict(config))
+        parts.known.save()
+        history.save(
+            parts.layout.metrics_path,
+            flags=dataclasses.asdict(config),
+            bad_records={
+                split: bad.describe() for split, bad in parts.data.bad_records.items()
+            },
+        )
         parts.state.save()
 
     return [
@@ -240,7 +243,7 @@ def _write_window(events: summaries.Summaries, window: progress.TrainingWindow) 
 
 
 def _log_start(config: TrainConfig, data: inputs.Inputs, precision: str) -> None:
-    num_examples = len(data.training.index)
+    num_examples = data.num_training
     logging.info(
         "data  | %d training and %d validation images, %d classes, labels from %d",
         num_examples,

@@ -18,7 +18,7 @@ def explained(source: pipeline.ExampleSource, batch_flag: str) -> Iterator[None]
         batch_flag: Flag and value that decide how much memory a batch takes.
 
     Raises:
-        DataError: If a record can't be read or decoded.
+        DataError: If too many records can't be read.
         TrainingError: If memory ran out.
     """
     try:
@@ -29,7 +29,6 @@ def explained(source: pipeline.ExampleSource, batch_flag: str) -> Iterator[None]
             "same command again to resume."
         ) from error
     except tf.errors.OpError as error:
-        explanation = pipeline.explain_failure(source, error)
-        if explanation is None:
+        if source.read_error is None:
             raise
-        raise explanation from error
+        raise source.read_error from error

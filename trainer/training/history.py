@@ -40,7 +40,20 @@ class History:
         """True if the evaluation of this step is the best one."""
         return self.best is not None and self.best["step"] == step
 
-    def save(self, path: str, flags: Mapping[str, Any]) -> None:
-        """Writes flags, the best evaluation and all of them as JSON."""
-        content = {"flags": flags, "best": self.best, "evaluations": self.evaluations}
+    def save(
+        self, path: str, *, flags: Mapping[str, Any], bad_records: Mapping[str, Any]
+    ) -> None:
+        """Writes all that is known of the job as JSON.
+
+        Args:
+            path: The file.
+            flags: The job's configuration.
+            bad_records: What was skipped of each split.
+        """
+        content = {
+            "flags": flags,
+            "best": self.best,
+            "evaluations": self.evaluations,
+            "bad_records": bad_records,
+        }
         storage.write_text(path, json.dumps(content, indent=2) + "\n")

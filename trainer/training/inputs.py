@@ -1,48 +1,240 @@
 """Opens and checks the data of a job, all before a model is built."""
 
+import contextlib
+import functools
 import logging
 import os
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
-from trainer import storage
+import numpy as np
+
+from trainer import errors, storage
 from trainer.config import TrainConfig
-from trainer.data import labels, pipeline, tfrecord
+from trainer.data import bad_records, images, labels, order, pipeline, shard_cache
+from trainer.data.index_cache import IndexCache
+from trainer.data.remote_shards import RemoteShards
 
 LABELS = "labels.txt"
+TRAINING, VALIDATION = "training_data_path", "validation_data_path"
+# Pictures that are decoded before the model is built, and their side in pixels.
+SAMPLE_IMAGES = 64
+SAMPLE_SIDE = 32
+# Of gs:// files, training mixes as many as this at a time: enough to mix well, and the
+# first step waits for no more.
+WINDOW_BYTES = 2**30
+
+Files = Sequence[storage.StoredFile]
 
 
 class Inputs(NamedTuple):
-    """The two splits, and the names of the classes if the data has them."""
+    """The two splits, and what goes with them.
+
+    Attributes:
+        training: Training records.
+        validation: Validation records.
+        order: In which order training visits its records.
+        num_training: Training records; estimated where they are not all read yet.
+        label_names: Text of the labels file; None if the data has none.
+    """
 
     training: pipeline.ExampleSource
     validation: pipeline.ExampleSource
+    order: order.Order
+    num_training: int
     label_names: str | None
 
+    @property
+    def bad_records(self) -> dict[str, bad_records.BadRecords]:
+        """What is skipped of each split."""
+        return {"training": self.training.bad, "validation": self.validation.bad}
 
-def open_inputs(config: TrainConfig) -> Inputs:
-    """Indexes the records, reads all labels, and warns of odd sizes.
+
+class _Training(NamedTuple):
+    """What is read of the training data before the job starts."""
+
+    split: labels.Split
+    # None if the split is all there is.
+    windows: order.WindowOrder | None
+    shards: RemoteShards | None
+    num_records: int
+
+
+def open_inputs(config: TrainConfig, known: IndexCache) -> Inputs:
+    """Indexes the records, reads the labels, and warns of odd sizes.
+
+    Local data and validation data are read whole; of training data on gs:// the first
+    window, and the rest when its turn comes.
+
+    Args:
+        config: The job.
+        known: What is known of the files; takes what is found.
 
     Raises:
-        StorageError: If a pattern matches no file.
+        StorageError: If a pattern matches no file, or one can't be read.
         DataError: If a file or a label is not what the job needs.
     """
-    patterns = {
-        "training_data_path": config.training_data_path,
-        "validation_data_path": config.validation_data_path,
+    files = {
+        flag: storage.find_files(getattr(config, flag), flag)
+        for flag in (TRAINING, VALIDATION)
     }
-    paths = {flag: storage.match_files(text, flag) for flag, text in patterns.items()}
-    indexes = {flag: tfrecord.index_files(found) for flag, found in paths.items()}
+    copies = _open_copies(config, [*files[TRAINING], *files[VALIDATION]])
+    validation_split = _read_split(config, VALIDATION, files[VALIDATION], known, copies)
+    found = _open_training(config, files, known, copies)
     offset = labels.resolve_label_offset(
-        {flag: labels.read_split(index) for flag, index in indexes.items()},
+        {TRAINING: found.split, VALIDATION: validation_split},
         num_classes=config.num_classes,
         label_offset=config.label_offset,
     )
     training, validation = (
-        pipeline.ExampleSource(index, offset) for index in indexes.values()
+        pipeline.ExampleSource(split.index, split.bad, offset)
+        for split in (found.split, validation_split)
     )
-    _warn_of_sizes(config, len(training.index), len(validation.index))
-    label_names = _read_label_names(paths["training_data_path"], config.num_classes)
-    return Inputs(training, validation, label_names)
+    for flag, source in {TRAINING: training, VALIDATION: validation}.items():
+        _decode_sample(source, flag)
+    _warn_of_sizes(config, found.num_records, len(validation.index))
+    return Inputs(
+        training,
+        validation,
+        _build_order(config, found, training),
+        found.num_records,
+        _read_label_names(files[TRAINING][0].path, config.num_classes),
+    )
+
+
+def _open_copies(config: TrainConfig, files: Files) -> shard_cache.ShardCache | None:
+    """The folder for copies of gs:// files; None if there are none."""
+    remote = [file for file in files if storage.is_gs(file.path)]
+    if not remote:
+        return None
+    num_bytes = sum({file.path: file.num_bytes for file in remote}.values())
+    logging.info(
+        "data  | %d files (%.1f MB) on gs://, copied to %s in their turn",
+        len(remote),
+        num_bytes / 1e6,
+        config.resolved_cache_dir,
+    )
+    return shard_cache.ShardCache(
+        remote, config.resolved_cache_dir, _num_cache_bytes(config)
+    )
+
+
+def _num_cache_bytes(config: TrainConfig) -> int:
+    return int(config.cache_gb * shard_cache.GIB)
+
+
+def _read_split(
+    config: TrainConfig,
+    flag: str,
+    files: Files,
+    known: IndexCache,
+    copies: shard_cache.ShardCache | None,
+) -> labels.Split:
+    """Reads a whole split; copies of its files stay."""
+    remote = {file.path for file in files if storage.is_gs(file.path)}
+    if copies is not None:
+        copies.prefetch(sorted(remote))
+    local = {path: copies.fetch(path) for path in remote} if copies else {}
+    return labels.read_split(
+        files,
+        flag=flag,
+        max_bad_records=config.resolved_max_bad_records,
+        cache=known,
+        resolve=lambda path: contextlib.nullcontext(local.get(path, path)),
+    )
+
+
+def _open_training(
+    config: TrainConfig,
+    files: Mapping[str, Files],
+    known: IndexCache,
+    copies: shard_cache.ShardCache | None,
+) -> _Training:
+    training = files[TRAINING]
+    if copies is None or not storage.is_gs(training[0].path):
+        split = _read_split(config, TRAINING, training, known, copies)
+        return _Training(split, None, None, len(split.index))
+    shards = RemoteShards(
+        training,
+        copies,
+        known,
+        flag=TRAINING,
+        max_bad_records=config.resolved_max_bad_records,
+    )
+    sizes = {file.path: file.num_bytes for file in training}
+    windows = order.WindowOrder(
+        sizes,
+        shards,
+        window_bytes=_plan_window_bytes(config, files),
+        seed=config.seed,
+    )
+    first = windows.first_window()
+    split = shards.read_first(first)
+    share = sum(sizes[path] for path in first) / sum(sizes.values())
+    return _Training(split, windows, shards, round(len(split.labels) / share))
+
+
+def _plan_window_bytes(config: TrainConfig, files: Mapping[str, Files]) -> int:
+    """The window that leaves room for the next one and for the validation data."""
+    num_validation = sum(
+        file.num_bytes for file in files[VALIDATION] if storage.is_gs(file.path)
+    )
+    room = (_num_cache_bytes(config) - num_validation) // 2
+    largest = max(files[TRAINING], key=lambda file: file.num_bytes)
+    if largest.num_bytes > room:
+        raise errors.StorageError(
+            f"--cache_gb={config.cache_gb:g} is too small: expected room for the "
+            f"{num_validation / shard_cache.GIB:.3g} GiB of --validation_data_path and "
+            f"twice {largest.path} with {largest.num_bytes / shard_cache.GIB:.3g} GiB; "
+            "raise it, or write smaller files."
+        )
+    return min(room, WINDOW_BYTES)
+
+
+def _build_order(
+    config: TrainConfig, found: _Training, source: pipeline.ExampleSource
+) -> order.Order:
+    if found.windows is None or found.shards is None:
+        return order.build_global_order(found.num_records, config.seed)
+    windows = found.windows
+    found.shards.check_with(functools.partial(_check_labels, config, source))
+
+    def locate(positions: Any) -> Any:
+        return source.locate(windows.locate, positions)
+
+    return locate
+
+
+def _check_labels(
+    config: TrainConfig,
+    source: pipeline.ExampleSource,
+    found: np.ndarray,
+    records: range,
+) -> None:
+    labels.check_range(
+        found,
+        lambda number: source.index.describe(records.start + number),
+        source.label_offset,
+        config.num_classes,
+    )
+
+
+def _decode_sample(source: pipeline.ExampleSource, flag: str) -> None:
+    """Decodes some pictures, evenly spaced: wrong ones are often wrong throughout."""
+    num_records = len(source.index)
+    count = min(num_records, SAMPLE_IMAGES)
+    sample = [position * num_records // count for position in range(count)]
+
+    def decode(encoded: Any, _: int) -> Any:
+        return images.decode_for_evaluation(encoded, image_size=SAMPLE_SIDE)
+
+    source.mark_undecodable(sample, decode)
+    if not source.bad.keep_good(sample):
+        raise errors.DataError(
+            f"--{flag} has no record with an image/encoded that can be used among the "
+            f"{count} that were tried, expected a JPEG, PNG, GIF or BMP picture in "
+            "each; write the files with task.py convert."
+        )
 
 
 def _warn_of_sizes(config: TrainConfig, num_training: int, num_validation: int) -> None:
@@ -61,9 +253,9 @@ def _warn_of_sizes(config: TrainConfig, num_training: int, num_validation: int) 
         )
 
 
-def _read_label_names(paths: list[str], num_classes: int) -> str | None:
+def _read_label_names(data_path: str, num_classes: int) -> str | None:
     """Text of the labels file that `convert` puts beside the records."""
-    path = os.path.join(os.path.dirname(paths[0]), LABELS)
+    path = os.path.join(os.path.dirname(data_path), LABELS)
     text = storage.read_text(path)
     if text is None or len(text.splitlines()) == num_classes:
         return text

@@ -1,9 +1,11 @@
 """What a job remembers between runs: variables, history, and which job it is."""
 
 import logging
+from collections.abc import Mapping
 
 from trainer import errors
 from trainer.config import TrainConfig
+from trainer.data.bad_records import BadRecords
 from trainer.training import checkpoints, history, steps
 from trainer.training.layout import JobLayout
 
@@ -15,12 +17,25 @@ class JobState:
     """Saves and restores a trainer together with the job's history."""
 
     def __init__(
-        self, config: TrainConfig, layout: JobLayout, trainer: steps.Trainer
+        self,
+        config: TrainConfig,
+        layout: JobLayout,
+        trainer: steps.Trainer,
+        bad_records: Mapping[str, BadRecords],
     ) -> None:
+        """Restores nothing.
+
+        Args:
+            config: Says what makes this job another than others.
+            layout: Says where.
+            trainer: Has the variables.
+            bad_records: Those of each split, by its name.
+        """
         self.history = history.History()
         self._identity = {name: getattr(config, name) for name in IDENTITY}
         self._job_dir = config.job_dir
         self._trainer = trainer
+        self._bad_records = bad_records
         self._directory = layout.checkpoint_dir
         self._checkpoints = checkpoints.Checkpoints(self._directory, trainer.variables)
         self._saved_step = 0
@@ -37,6 +52,8 @@ class JobState:
         if content is None:
             return False
         self.history = history.History(content["evaluations"])
+        for split, bad in self._bad_records.items():
+            bad.restore(content["bad_records"][split])
         self._saved_step = self._trainer.num_steps_done
         logging.info("resume | step %d from %s", self._saved_step, self._directory)
         return True
@@ -45,7 +62,14 @@ class JobState:
         """Writes a checkpoint."""
         step = self._trainer.num_steps_done
         self._checkpoints.save(
-            step, {"identity": self._identity, "evaluations": self.history.evaluations}
+            step,
+            {
+                "identity": self._identity,
+                "evaluations": self.history.evaluations,
+                "bad_records": {
+                    split: bad.export() for split, bad in self._bad_records.items()
+                },
+            },
         )
         self._saved_step = step
 

@@ -43,3 +43,8 @@ class JobLayout:
     def metrics_path(self) -> str:
         """The file with the history of evaluations."""
         return os.path.join(self.root_dir, "metrics.json")
+
+    @property
+    def index_path(self) -> str:
+        """The file with what is known of the records."""
+        return os.path.join(self.root_dir, "index.npz")

@@ -9,7 +9,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import tensorflow as tf
+
 from trainer import errors
+from trainer.data.pipeline import TrainingInput
 from trainer.training import steps
 from trainer.training.interruption import Interruption
 from trainer.training.progress import TrainingWindow
@@ -26,7 +29,7 @@ class Runner:
     def __init__(
         self,
         trainer: steps.Trainer,
-        batches: Iterator[Any],
+        batches: TrainingInput,
         *,
         interruption: Interruption,
         observers: Sequence[Observer],
@@ -36,13 +39,15 @@ class Runner:
 
         Args:
             trainer: Has the step that training goes on from.
-            batches: Endless, from the trainer's step on.
+            batches: Are opened at the trainer's step, and again there if a batch has
+                a picture that does not decode.
             interruption: Is checked between calls.
             observers: Called with each window and at the end of `train`.
             report_secs: Seconds that a window covers.
         """
         self._trainer = trainer
-        self._batches = batches
+        self._input = batches
+        self._batches: Iterator[Any] | None = None
         self._interruption = interruption
         self._observers = observers
         self._report_secs = report_secs
@@ -64,9 +69,9 @@ class Runner:
         """
         window = _Window()
         saved_at = time.monotonic()
-        while (step := self._trainer.num_steps_done) < to_step:
+        while self._trainer.num_steps_done < to_step:
             self._interruption.check()
-            window.add(*self._take_steps(min(self._steps_a_call, to_step - step)))
+            window.add(*self._take_steps(to_step))
             if window.secs >= self._report_secs:
                 self._report(window)
                 window = _Window()
@@ -76,10 +81,10 @@ class Runner:
         if window.num_steps:
             self._report(window)
 
-    def _take_steps(self, num_steps: int) -> tuple[steps.Progress, float]:
+    def _take_steps(self, to_step: int) -> tuple[steps.Progress, float]:
         """Takes steps, and adapts how many the next call takes to their duration."""
         started_at = time.monotonic()
-        progress = self._trainer.train_steps(self._batches, num_steps)
+        progress = self._train_steps(to_step)
         secs = time.monotonic() - started_at
         if not math.isfinite(progress.loss):
             self._raise_for_loss(progress.loss)
@@ -89,6 +94,20 @@ class Runner:
             1, min(fitting, 2 * self._steps_a_call, MAX_STEPS_A_CALL)
         )
         return progress, secs
+
+    def _train_steps(self, to_step: int) -> steps.Progress:
+        while True:
+            step = self._trainer.num_steps_done
+            if self._batches is None:
+                self._batches = iter(self._input.open(step))
+            num_steps = min(self._steps_a_call, to_step - step)
+            try:
+                return self._trainer.train_steps(self._batches, num_steps)
+            except tf.errors.InvalidArgumentError:
+                self._batches = None
+                # The steps before the batch that failed are done.
+                if not self._input.mark_undecodable(self._trainer.num_steps_done):
+                    raise
 
     def _raise_for_loss(self, loss: float) -> None:
         step = self._trainer.num_steps_done - 1

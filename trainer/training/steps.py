@@ -79,7 +79,8 @@ class Trainer:
 
         Args:
             batches: Iterator over (images float32 [batch, side, side, 3] 0..255,
-                labels int32 [batch] from 0).
+                labels int32 [batch] from 0, weights float32 [batch], 0 to leave an
+                example out and else 1).
             num_steps: Steps to take, 1 or more.
         """
         done, loss, accuracy = self._train_steps(batches, tf.constant(num_steps))
@@ -91,16 +92,19 @@ class Trainer:
         loss_sum = tf.constant(0.0)
         accuracy_sum = tf.constant(0.0)
         while done < num_steps and tf.math.is_finite(loss_sum):
-            loss, accuracy = self._strategy.run(self._train_step, next(batches))
+            batch = next(batches)
+            # A batch that can't be read must not leave half a step behind.
+            with tf.control_dependencies(batch):
+                loss, accuracy = self._strategy.run(self._train_step, batch)
             done += 1
             loss_sum += loss
             accuracy_sum += accuracy
         return done, loss_sum, accuracy_sum
 
-    def _train_step(self, images: Any, labels: Any) -> tuple[Any, Any]:
+    def _train_step(self, images: Any, labels: Any, weights: Any) -> tuple[Any, Any]:
         with tf.GradientTape() as tape:
             logits = self.model(preprocessing.normalize(images), training=True)
-            loss = self._compute_loss(logits, labels)
+            loss = self._compute_loss(logits, labels, weights)
             target = self._loss_scale.scale(loss) if self._uses_loss_scale else loss
         gradients = tape.gradient(target, [v.value for v in self._trainable])
         rate = self._learning_rate(self._step)
@@ -111,13 +115,13 @@ class Trainer:
             self._optimizer.apply(gradients, rate)
         self._step.assign_add(1)
         is_correct = tf.equal(tf.argmax(logits, -1, tf.int32), labels)
-        return loss, tf.reduce_mean(tf.cast(is_correct, tf.float32))
+        return loss, _weighted_mean(tf.cast(is_correct, tf.float32), weights)
 
     def _apply(self, gradients: Any, rate: Any) -> Any:
         self._optimizer.apply(gradients, rate)
         return tf.no_op()
 
-    def _compute_loss(self, logits: Any, labels: Any) -> Any:
+    def _compute_loss(self, logits: Any, labels: Any, weights: Any) -> Any:
         """Cross entropy + weight_decay x L2, as the algorithm's reference states."""
         cross_entropy = losses.smoothed_cross_entropy(
             logits,
@@ -128,7 +132,12 @@ class Trainer:
         decay = self._config.weight_decay * losses.l2_loss(
             [variable.value for variable in self._decayed]
         )
-        return tf.reduce_mean(cross_entropy) + decay
+        return _weighted_mean(cross_entropy, weights) + decay
+
+
+def _weighted_mean(values: Any, weights: Any) -> Any:
+    """The mean of float32 [batch]; 0 of a batch in which all weights are 0."""
+    return tf.reduce_sum(values * weights) / tf.maximum(tf.reduce_sum(weights), 1.0)
 
 
 class Evaluator:

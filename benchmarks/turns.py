@@ -1,0 +1,59 @@
+"""Measurements in processes of their own that take turns, and the machine in words.
+
+What else the machine does then falls on all alike, and medians can be compared.
+"""
+
+import os
+import pathlib
+import platform
+import subprocess
+import sys
+from collections.abc import Sequence
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+def measure_in_turns(
+    commands: dict[str, Sequence[str]], *, rounds: int
+) -> dict[str, list[float]]:
+    """Runs each command once a round.
+
+    Args:
+        commands: Name to the arguments of a Python process whose last line of output
+            is a number.
+        rounds: How often each one runs.
+
+    Returns:
+        Name to its numbers.
+    """
+    found: dict[str, list[float]] = {name: [] for name in commands}
+    for number in range(rounds):
+        for name, arguments in commands.items():
+            found[name].append(_run(arguments))
+            print(f"round {number + 1}: {name} {found[name][-1]:.2f}", file=sys.stderr)
+    return found
+
+
+def _run(arguments: Sequence[str]) -> float:
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise SystemExit(f"{' '.join(arguments)} failed:\n{done.stderr}")
+    return float(done.stdout.splitlines()[-1])
+
+
+def describe_processor() -> str:
+    """For example "AMD EPYC with AVX512-BF16"."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as lines:
+            facts = dict(line.partition(":")[::2] for line in lines if ":" in line)
+        facts = {key.strip(): value.strip() for key, value in facts.items()}
+        kind = "with" if "avx512_bf16" in facts["flags"] else "without"
+        return f"{facts['model name']} {kind} AVX512-BF16"
+    except (OSError, KeyError):
+        return platform.processor()

@@ -1,0 +1,50 @@
+"""Every path operation: matching, directories, and writes that are whole or not there.
+
+A path is local, below a mounted bucket (/gcs/NAME) or gs://NAME. Functions take all
+three kinds; callers join parts with os.path.join and do not look which kind it is.
+"""
+
+from trainer.storage.copies import local_dir, put_file
+from trainer.storage.files import (
+    is_dir,
+    list_names,
+    make_writable_dir,
+    read_bytes,
+    read_text,
+    remove_files,
+    write_bytes,
+    write_text,
+    writing,
+)
+from trainer.storage.gcs import download
+from trainer.storage.matching import find_files, match_files
+from trainer.storage.paths import StoredFile, absolute, is_gs, takes_whole_files
+from trainer.storage.publishing import (
+    publish_files,
+    remove_stale_staging,
+    staging_dir,
+)
+
+__all__ = [
+    "StoredFile",
+    "absolute",
+    "download",
+    "find_files",
+    "is_dir",
+    "is_gs",
+    "list_names",
+    "local_dir",
+    "make_writable_dir",
+    "match_files",
+    "publish_files",
+    "put_file",
+    "read_bytes",
+    "read_text",
+    "remove_files",
+    "remove_stale_staging",
+    "staging_dir",
+    "takes_whole_files",
+    "write_bytes",
+    "write_text",
+    "writing",
+]
