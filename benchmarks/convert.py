@@ -194,7 +194,9 @@ def _convert_in_a_loop(job: Any) -> None:
             for key, span in parts.find_parts(path, split_bytes):
                 groups[key].append(span)
         for key, spans in groups.items():
-            steps.write_part(key, spans)
+            texts = (row_lists.read_span(*span) for span in spans)
+            found = (row for text in texts for row in row_lists.unpack_lines(text))
+            steps.write_part(key, found)
         for shard in steps.plan(list(groups)):
             shards.assemble(shard, steps.staging_dir)
 

@@ -139,9 +139,8 @@ def test_a_conversion_that_cannot_work_is_named(flags, message):
 
 
 def test_a_conversion_on_dataflow_names_all_that_it_lacks():
-    job = config.ConvertConfig(
-        images_dir="photos", output_dir="out", runner="DataflowRunner"
-    )
+    lists = dict.fromkeys(["train_csv", "validation_csv", "labels_file"], "gs://b/x")
+    job = config.ConvertConfig(output_dir="out", runner="DataflowRunner", **lists)
     needs = "--runner=DataflowRunner needs --"
     assert [problem.removeprefix(needs).split()[0] for problem in job.problems()] == [
         *("project_id;", "region;", "temp_location;"),
@@ -164,10 +163,23 @@ def test_a_conversion_on_dataflow_names_all_that_it_lacks():
             },
             "--temp_location must be a gs:// path with --runner=DataflowRunner",
         ),
+        (
+            {
+                "runner": "DataflowRunner",
+                "project_id": "p",
+                "region": "r",
+                "temp_location": "gs://b/temp",
+                "output_dir": "gs://b/out",
+                "images_dir": "photos",
+                **dict.fromkeys(["train_csv", "validation_csv", "labels_file"], ""),
+            },
+            "--images_dir=photos is a folder of this machine",
+        ),
     ],
-    ids=["region", "temp", "local-temp"],
+    ids=["region", "temp", "local-temp", "local-images"],
 )
 def test_a_runner_with_flags_of_another_is_named(flags, message):
-    given = {"images_dir": "photos", "output_dir": "out", **flags}
+    lists = dict.fromkeys(["train_csv", "validation_csv", "labels_file"], "gs://b/x")
+    given = {"output_dir": "out", **lists, **flags}
     (problem,) = config.ConvertConfig(**given).problems()
     assert message in problem

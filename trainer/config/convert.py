@@ -85,17 +85,27 @@ class ConvertConfig:
         yield from self._runner_problems()
 
     def _runner_problems(self) -> Iterator[str]:
-        if self.runner == DIRECT_RUNNER:
-            for name in ("region", "temp_location"):
-                if value := getattr(self, name):
-                    yield (
-                        f"--{name}={value} is for --runner={DATAFLOW_RUNNER} only, got "
-                        f"--runner={self.runner}; leave it out, or give that runner."
-                    )
+        if self.runner == DATAFLOW_RUNNER:
+            yield from self._dataflow_problems()
             return
+        for name in ("region", "temp_location"):
+            if value := getattr(self, name):
+                yield (
+                    f"--{name}={value} is for --runner={DATAFLOW_RUNNER} only, got "
+                    f"--runner={self.runner}; leave it out, or give that runner."
+                )
+
+    def _dataflow_problems(self) -> Iterator[str]:
+        """Yields what keeps other machines from doing the work."""
         for name in ("project_id", "region", "temp_location"):
             if not getattr(self, name):
                 yield f"--runner={self.runner} needs --{name}; see --help."
+        if self.images_dir:
+            yield (
+                f"--images_dir={self.images_dir} is a folder of this machine, which "
+                f"--runner={self.runner} can't reach; give --train_csv, "
+                "--validation_csv and --labels_file with gs:// images."
+            )
         for name in ("output_dir", "temp_location"):
             value = getattr(self, name)
             if value and not value.startswith("gs://"):

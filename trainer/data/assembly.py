@@ -27,8 +27,9 @@ class Summary(NamedTuple):
 class PlanShards:
     """The stage from the keys of all parts to the shards to cut from them.
 
-    Leaves a summary in `work_dir`. After a bad image that is not to be skipped there
-    are no shards.
+    Leaves a summary in `work_dir`. After a bad image that is not to be skipped, or
+    without an image in every split, there are no shards. `in_place_dir` is the
+    output folder if shards are written there directly, else empty.
     """
 
     work_dir: str
@@ -36,6 +37,7 @@ class PlanShards:
     labels: Sequence[str]
     skip_bad: bool
     max_bytes: int
+    in_place_dir: str
 
     def __call__(self, keys: Iterable[parts.PartKey]) -> Iterator[shards.Shard]:
         """Plans, and yields the shards of all splits."""
@@ -56,7 +58,11 @@ class PlanShards:
             summary.written[split] = report.Written(counts, by_label)
             planned += cut
         storage.write_text(os.path.join(self.work_dir, SUMMARY), json.dumps(summary))
-        if self.skip_bad or not summary.messages:
+        is_whole = all(part.shards for part in summary.written.values())
+        if is_whole and (self.skip_bad or not summary.messages):
+            if self.in_place_dir:
+                names = [*(shard.name for shard in planned), shards.LABELS]
+                shards.begin_publishing(self.in_place_dir, names)
             yield from planned
 
     def _read(

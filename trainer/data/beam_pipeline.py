@@ -4,6 +4,7 @@ Beam is an extra, and takes a second to import: only a conversion that starts do
 """
 
 import contextlib
+import itertools
 import logging
 import os
 import pathlib
@@ -11,13 +12,15 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from trainer import config, errors
+from trainer import config, errors, storage
 from trainer.config.convert import DATAFLOW_RUNNER
-from trainer.data import parts, progress, shards
+from trainer.data import parts, progress, row_lists, shards
 from trainer.data.stages import Stages
 
 INSTALL_BEAM = "pip install 'image-classification-trainer[beam]'"
 INSTALL_DATAFLOW = "pip install 'apache-beam[gcp]==2.77.0'"
+# Lines of a list, or where they are: path, first byte, number of bytes.
+Rows = str | tuple[Any, ...]
 # Installs this package on Dataflow's machines.
 SETUP_FILE = pathlib.Path(__file__).resolve().parents[2] / "setup.py"
 
@@ -111,18 +114,26 @@ def _take_bytes(examined: tuple[str, dict[str, int]]) -> Iterable[tuple[str, int
 
 def _find_parts(
     examined: tuple[str, dict[str, int]], split_bytes: Mapping[str, int]
-) -> Iterator[tuple[parts.PartKey, tuple[str, int, int]]]:
+) -> Iterator[tuple[parts.PartKey, Rows]]:
+    """Yields parts, with where their rows are, or far from the list the rows."""
+    list_path = examined[0]
     with _keeping_errors():
-        for key, span in parts.find_parts(examined[0], split_bytes):
-            yield key, (span.path, span.start, span.num_bytes)
+        for key, span in parts.find_parts(list_path, split_bytes):
+            # Dataflow's shuffle is made for this; here it would fill the memory.
+            far = storage.is_gs(list_path)
+            yield key, row_lists.read_span(*span) if far else tuple(span)
 
 
 def _write_part(
-    group: tuple[parts.PartKey, Iterable[tuple[str, int, int]]], stage: Any
+    group: tuple[parts.PartKey, Iterable[Rows]], stage: Any
 ) -> tuple[int, parts.PartKey]:
-    key, spans = group
+    key, found = group
     with _keeping_errors():
-        stage(key, [shards.Span(*span) for span in spans])
+        texts = (
+            each if isinstance(each, str) else row_lists.read_span(*each)
+            for each in found
+        )
+        stage(key, itertools.chain.from_iterable(map(row_lists.unpack_lines, texts)))
     return 0, key
 
 

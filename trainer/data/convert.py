@@ -4,12 +4,15 @@ Owns the order of things. All output is staged beside its
 place and moved there once the whole run has succeeded.
 """
 
+import contextlib
 import logging
 import os
 import time
-from collections.abc import Mapping
+import uuid
+from collections.abc import Iterator, Mapping
 
 from trainer import config, errors, storage
+from trainer.config.convert import DATAFLOW_RUNNER
 from trainer.config.lists import parse_split
 from trainer.data import (
     assembly,
@@ -50,16 +53,38 @@ def run(job: config.ConvertConfig) -> None:
     labels_text = "".join(f"{label}\n" for label in source.labels)
     shards.check_foreign_files(job.output_dir, labels_text)
     storage.remove_stale_staging(job.output_dir)
-    with (
-        storage.staging_dir(job.output_dir) as work_dir,
-        storage.staging_dir(job.output_dir) as staging_dir,
-    ):
+    with _scratch_dirs(job) as (work_dir, staging_dir):
         written = _write_shards(job, source, bad_rows, work_dir, staging_dir)
         storage.write_text(os.path.join(staging_dir, shards.LABELS), labels_text)
         manifest = report.build_manifest(source, written, bad_rows.messages)
-        shards.publish(staging_dir, job.output_dir, manifest)
+        if staging_dir == job.output_dir:
+            shards.write_manifest(job.output_dir, manifest)
+        else:
+            shards.publish(staging_dir, job.output_dir, manifest)
     report.log_summary(source, written, bad_rows.messages)
     logging.info("convert | %.1f s | %s", time.monotonic() - started, job.output_dir)
+
+
+@contextlib.contextmanager
+def _scratch_dirs(job: config.ConvertConfig) -> Iterator[tuple[str, str]]:
+    """Yields a folder for what stages pass on, and one for the shards.
+
+    Workers on other machines see neither this machine's disk nor each other's, so
+    they write shards into place themselves, once all images have proved good.
+    """
+    if job.runner != DATAFLOW_RUNNER:
+        with (
+            storage.staging_dir(job.output_dir) as work_dir,
+            storage.staging_dir(job.output_dir) as staging_dir,
+        ):
+            yield work_dir, staging_dir
+        return
+    work_dir = os.path.join(job.temp_location, f"convert-{uuid.uuid4().hex}")
+    try:
+        yield work_dir, job.output_dir
+    finally:
+        names = storage.list_names(work_dir)
+        storage.remove_files([os.path.join(work_dir, name) for name in names])
 
 
 def _check_dirs(job: config.ConvertConfig) -> None:

@@ -94,14 +94,13 @@ class WritePart:
     class_numbers: Mapping[str, int]
     skip_bad: bool
 
-    def __call__(self, key: PartKey, spans: Iterable[shards.Span]) -> None:
+    def __call__(self, key: PartKey, found: Iterable[rows.Row]) -> None:
         """Writes one part.
 
         Args:
             key: Which part.
-            spans: Where its rows are, in any order.
+            found: Its rows, in any order.
         """
-        found = (row for span in spans for row in row_lists.read_span(*span))
         ordered = sorted(found, key=order)
         outcome = self._write(key, ordered)
         if outcome.messages and not self.skip_bad:

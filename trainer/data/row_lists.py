@@ -77,16 +77,23 @@ def read(path: str) -> Iterator[rows.Row]:
             f"{path} is gone, expected this run's list of images; leave --output_dir "
             "alone while convert works, and run it again."
         )
-    for line in text.splitlines():
-        yield unpack(line)
+    yield from unpack_lines(text)
 
 
-def read_span(path: str, start: int, num_bytes: int) -> Iterator[rows.Row]:
-    """Yields the rows between two bytes of a file."""
-    with open(path, "rb") as file:
+def read_span(path: str, start: int, num_bytes: int) -> str:
+    """The lines between two bytes of a file."""
+    directory, name = os.path.split(path)
+    with (
+        storage.local_dir(directory, [name]) as local_dir,
+        open(os.path.join(local_dir, name), "rb") as file,
+    ):
         file.seek(start)
-        text = file.read(num_bytes).decode()
-    yield from map(unpack, text.splitlines())
+        return file.read(num_bytes).decode()
+
+
+def unpack_lines(text: str) -> Iterator[rows.Row]:
+    """Yields the rows of some lines."""
+    return map(unpack, text.splitlines())
 
 
 def pack(row: rows.Row) -> str:

@@ -67,7 +67,11 @@ def read_labels(path: str) -> list[str]:
     """
     path = storage.match_files(path, "labels_file")[0]
     try:
-        with open(path, encoding="utf-8-sig") as file:
+        directory, name = os.path.split(path)
+        with (
+            storage.local_dir(directory, [name]) as local_dir,
+            open(os.path.join(local_dir, name), encoding="utf-8-sig") as file,
+        ):
             labels = [clean_label(line) for line in file]
     except UnicodeDecodeError as error:
         raise errors.DataError(_describe_encoding(path, error)) from error
@@ -141,7 +145,11 @@ def read_csv(
 
 def _parse_csv(path: str) -> Iterator[tuple[int, list[str]]]:
     """Yields (line number, fields); empty lines are passed over."""
-    with open(path, encoding="utf-8-sig", newline="") as file:
+    directory, name = os.path.split(path)
+    with (
+        storage.local_dir(directory, [name]) as local_dir,
+        open(os.path.join(local_dir, name), encoding="utf-8-sig", newline="") as file,
+    ):
         # Strict: a quote that is never closed must not swallow the rest of the file.
         reader = csv.reader(file, skipinitialspace=True, strict=True)
         try:
@@ -181,6 +189,11 @@ def describe_unknown_label(label: str, labels: Sequence[str]) -> str:
 
 
 def _find_image(name: str, csv_dir: str) -> str | None:
+    """Where the image is; one in a bucket is looked for by who reads it."""
+    if storage.is_gs(name):
+        return name
+    if storage.is_gs(csv_dir):
+        return os.path.join(csv_dir, name)
     for path in (name, os.path.join(csv_dir, name)):
         if os.path.isfile(path):
             return path
@@ -188,11 +201,6 @@ def _find_image(name: str, csv_dir: str) -> str | None:
 
 
 def _describe_missing(name: str, csv_path: str) -> str:
-    if name.startswith("gs://"):
-        return (
-            f"expected a local image, found {name}; mount the bucket and write "
-            "/gcs/BUCKET/..., or copy the images here."
-        )
     folder = os.path.dirname(os.path.abspath(csv_path))
     return (
         f"expected an image, found no file {name!r}; looked in the current directory "

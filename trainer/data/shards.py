@@ -5,8 +5,9 @@ import itertools
 import json
 import os
 import re
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, cast
 
 from trainer import errors, storage
 from trainer.data import example_bytes, normalize, rows
@@ -115,7 +116,11 @@ def assemble(shard: Shard, directory: str) -> None:
     """
     with writing(os.path.join(directory, shard.name)) as target:
         for span in shard.spans:
-            with open(span.path, "rb") as source:
+            directory, name = os.path.split(span.path)
+            with (
+                storage.local_dir(directory, [name]) as local_dir,
+                open(os.path.join(local_dir, name), "rb") as source,
+            ):
                 source.seek(span.start)
                 _copy(source, target, span.num_bytes)
 
@@ -133,6 +138,12 @@ def _copy(source: BinaryIO, target: BinaryIO, num_bytes: int) -> None:
 def writing(path: str) -> Iterator[BinaryIO]:
     """Opens a new file, and turns errors of the file system into the user's."""
     try:
+        if storage.is_gs(path):
+            with tempfile.NamedTemporaryFile() as copy:
+                yield cast("BinaryIO", copy)
+                copy.flush()
+                storage.put_file(copy.name, path)
+            return
         with open(path, "wb") as file:
             yield file
     except OSError as error:
@@ -201,13 +212,27 @@ def publish(staging_dir: str, output_dir: str, manifest: dict[str, Any]) -> None
         output_dir: Where they go.
         manifest: What to say of them; its "files" are theirs.
     """
-    path = os.path.join(output_dir, MANIFEST)
-    old, new = list_own_files(output_dir), manifest["files"]
+    begin_publishing(output_dir, manifest["files"])
+    storage.publish_files(staging_dir, output_dir, marker=LABELS)
+    write_manifest(output_dir, manifest)
+
+
+def begin_publishing(output_dir: str, new: Sequence[str]) -> None:
+    """Makes way for new files: an earlier run's that have no namesake are removed.
+
+    Args:
+        output_dir: Where they go.
+        new: Their names.
+    """
+    old = list_own_files(output_dir)
     # Until all is in place, both runs' files are ours: a run that is killed right here
     # can be repeated.
-    unfinished = {"complete": False, "files": sorted({*old, *new})}
-    storage.write_text(path, json.dumps(unfinished))
+    write_manifest(output_dir, {"complete": False, "files": sorted({*old, *new})})
     stale = sorted(set(old) - set(new))
     storage.remove_files([os.path.join(output_dir, name) for name in stale])
-    storage.publish_files(staging_dir, output_dir, marker=LABELS)
+
+
+def write_manifest(output_dir: str, manifest: dict[str, Any]) -> None:
+    """Says what is in a folder."""
+    path = os.path.join(output_dir, MANIFEST)
     storage.write_text(path, json.dumps(manifest, indent=2) + "\n")

@@ -33,7 +33,8 @@ def build(
         job: What to convert.
         source: Its labels and splits.
         work_dir: For files that stages pass to each other.
-        staging_dir: For the shards.
+        staging_dir: For the shards; the output folder itself where workers are on
+            other machines.
     """
     numbers = {label: number for number, label in enumerate(source.labels, start=1)}
     return Stages(
@@ -45,6 +46,7 @@ def build(
             source.labels,
             job.skip_bad,
             job.shard_mb * BYTES_PER_MB,
+            in_place_dir=staging_dir if staging_dir == job.output_dir else "",
         ),
         staging_dir,
     )
