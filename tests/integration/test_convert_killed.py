@@ -45,14 +45,14 @@ def snapshot(output):
     return {path.name: path.read_bytes() for path in output.iterdir() if path.is_file()}
 
 
-def kill_in_the_middle(process, output):
+def kill_in_the_middle(process, output, sent=signal.SIGKILL):
     """Kills it once it has written records, and before they are all there."""
     deadline = time.monotonic() + SECS_TO_START
     while time.monotonic() < deadline:
         staged = output.glob(".staging-*/*.records")
         if any(path.stat().st_size > 0 for path in staged):
-            process.send_signal(signal.SIGKILL)
-            return process.wait()
+            process.send_signal(sent)
+            return process.wait(timeout=60)
         time.sleep(0.005)
     process.kill()
     raise AssertionError("nothing was staged")
@@ -72,3 +72,10 @@ def test_rerun_after_a_kill_gives_what_one_run_gives(images, tmp_path, earlier_f
     convert(images, output, "--shard_mb=2")
     assert snapshot(output) == snapshot(expected)
     assert not list(pathlib.Path(output).glob(".staging-*"))
+
+
+def test_ctrl_c_leaves_nothing(images, tmp_path):
+    output = tmp_path / "out"
+    process = start(images, output)
+    assert kill_in_the_middle(process, output, signal.SIGINT) == 130
+    assert list(output.iterdir()) == []

@@ -70,7 +70,7 @@ def run(stages: Stages, list_paths: Sequence[str], job: config.ConvertConfig) ->
         try:
             pipeline.run().wait_until_finish()
         except BaseException as error:
-            progress.CURRENT.stop.set()
+            progress.CURRENT.halt()
             if progress.CURRENT.error:
                 raise progress.CURRENT.error from error
             raise
@@ -95,7 +95,7 @@ def _connect(pipeline: Any, stages: Stages, list_paths: Sequence[str]) -> None:
         examined
         | "Find parts" >> beam.FlatMap(_find_parts, beam.pvalue.AsDict(split_bytes))
         | "Spans of parts" >> beam.GroupByKey()
-        | "Write parts" >> beam.Map(_write_part, stages.write_part)
+        | "Write parts" >> beam.FlatMap(_write_part, stages.write_part)
         | "All parts" >> beam.GroupByKey()
         | "Plan shards" >> beam.FlatMap(_plan, stages.plan)
         | "Share shards" >> beam.Reshuffle()
@@ -104,7 +104,7 @@ def _connect(pipeline: Any, stages: Stages, list_paths: Sequence[str]) -> None:
 
 
 def _examine(list_path: str, stage: Any) -> tuple[str, dict[str, int]]:
-    with _keeping_errors():
+    with progress.CURRENT.working():
         return stage(list_path)
 
 
@@ -117,7 +117,7 @@ def _find_parts(
 ) -> Iterator[tuple[parts.PartKey, Rows]]:
     """Yields parts, with where their rows are, or far from the list the rows."""
     list_path = examined[0]
-    with _keeping_errors():
+    with progress.CURRENT.working():
         for key, span in parts.find_parts(list_path, split_bytes):
             # Dataflow's shuffle is made for this; here it would fill the memory.
             far = storage.is_gs(list_path)
@@ -126,37 +126,29 @@ def _find_parts(
 
 def _write_part(
     group: tuple[parts.PartKey, Iterable[Rows]], stage: Any
-) -> tuple[int, parts.PartKey]:
+) -> Iterator[tuple[int, parts.PartKey]]:
     key, found = group
-    with _keeping_errors():
+    if progress.CURRENT.stop.is_set():
+        return
+    with progress.CURRENT.working():
         texts = (
             each if isinstance(each, str) else row_lists.read_span(*each)
             for each in found
         )
         stage(key, itertools.chain.from_iterable(map(row_lists.unpack_lines, texts)))
-    return 0, key
+    yield 0, key
 
 
 def _plan(
     group: tuple[int, Iterable[parts.PartKey]], stage: Any
 ) -> Iterator[shards.Shard]:
-    with _keeping_errors():
+    with progress.CURRENT.working():
         yield from stage(group[1])
 
 
 def _assemble(shard: shards.Shard, directory: str) -> None:
-    with _keeping_errors():
+    with progress.CURRENT.working():
         shards.assemble(shard, directory)
-
-
-@contextlib.contextmanager
-def _keeping_errors() -> Iterator[None]:
-    """Keeps a user's error as it is; Beam passes on no more than its text."""
-    try:
-        yield
-    except errors.JobError as error:
-        progress.CURRENT.fail(error)
-        raise
 
 
 def _build_runner(job: config.ConvertConfig) -> Any:

@@ -28,6 +28,8 @@ class Examine:
         examined = []
         num_bytes: Counter[str] = Counter()
         for row in row_lists.read(list_path):
+            if progress.CURRENT.stop.is_set():
+                break
             examined.append(examine(row, self.shares))
             num_bytes[examined[-1].split] += examined[-1].num_bytes
             progress.CURRENT.advance(progress.EXAMINE)

@@ -1,13 +1,17 @@
 """How far the conversion in this process is, and what went wrong in its threads."""
 
+import contextlib
 import logging
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
 
 from trainer import errors
 
 SECS_PER_PROGRESS_LINE = 10.0
+# More than one picture takes, also from a bucket.
+SECS_TO_HALT = 30.0
 # The phase before images are assigned to shards; later ones are named as the splits.
 EXAMINE = "look at files"
 
@@ -18,6 +22,8 @@ class Progress:
     def __init__(self) -> None:
         self.stop = threading.Event()
         self._lock = threading.Lock()
+        self._idle = threading.Condition(self._lock)
+        self._num_working = 0
         self.reset()
 
     def reset(self) -> None:
@@ -28,6 +34,27 @@ class Progress:
         self._done: Counter[str] = Counter()
         self._starts: dict[str, float] = {}
         self._last = time.monotonic()
+
+    @contextlib.contextmanager
+    def working(self) -> Iterator[None]:
+        """Counts a thread as working; a user's error stops all, and stays as it is."""
+        with self._lock:
+            self._num_working += 1
+        try:
+            yield
+        except errors.JobError as error:
+            self.fail(error)
+            raise
+        finally:
+            with self._idle:
+                self._num_working -= 1
+                self._idle.notify_all()
+
+    def halt(self) -> None:
+        """Stops the threads, and waits until none writes files any more."""
+        self.stop.set()
+        with self._idle:
+            self._idle.wait_for(lambda: not self._num_working, SECS_TO_HALT)
 
     def fail(self, error: errors.JobError) -> None:
         """Keeps the first error, and stops the other threads."""
