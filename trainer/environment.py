@@ -10,6 +10,8 @@ from collections.abc import Iterator
 
 from trainer import errors
 
+# Processors with one of these multiply bfloat16 and sum in float32.
+BFLOAT16_CPU_FLAGS = frozenset({"avx512_bf16", "amx_bf16"})
 CLUSTER_VARIABLES = ("TF_CONFIG", "CLUSTER_SPEC")
 _QUIET_LEVEL = "3"
 _STDERR = 2

@@ -144,3 +144,50 @@ def test_a_conversion_that_cannot_work_is_named(flags, message):
 def test_a_split_may_have_one_bad_record_in_a_thousand(num_records, expected):
     assert build().resolved_max_bad_records(num_records) == expected
     assert build(max_bad_records=0).resolved_max_bad_records(num_records) == 0
+
+
+def test_a_conversion_on_dataflow_names_all_that_it_lacks():
+    lists = dict.fromkeys(["train_csv", "validation_csv", "labels_file"], "gs://b/x")
+    job = config.ConvertConfig(output_dir="out", runner="DataflowRunner", **lists)
+    needs = "--runner=DataflowRunner needs --"
+    assert [problem.removeprefix(needs).split()[0] for problem in job.problems()] == [
+        *("project_id;", "region;", "temp_location;"),
+        "--output_dir",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({"region": "us-central1"}, "--region=us-central1 is for --runner=DataflowR"),
+        ({"temp_location": "gs://b/t"}, "--temp_location=gs://b/t is for --runner=D"),
+        (
+            {
+                "runner": "DataflowRunner",
+                "project_id": "p",
+                "region": "r",
+                "temp_location": "/tmp",
+                "output_dir": "gs://b/out",
+            },
+            "--temp_location must be a gs:// path with --runner=DataflowRunner",
+        ),
+        (
+            {
+                "runner": "DataflowRunner",
+                "project_id": "p",
+                "region": "r",
+                "temp_location": "gs://b/temp",
+                "output_dir": "gs://b/out",
+                "images_dir": "photos",
+                **dict.fromkeys(["train_csv", "validation_csv", "labels_file"], ""),
+            },
+            "--images_dir=photos is a folder of this machine",
+        ),
+    ],
+    ids=["region", "temp", "local-temp", "local-images"],
+)
+def test_a_runner_with_flags_of_another_is_named(flags, message):
+    lists = dict.fromkeys(["train_csv", "validation_csv", "labels_file"], "gs://b/x")
+    given = {"output_dir": "out", **lists, **flags}
+    (problem,) = config.ConvertConfig(**given).problems()
+    assert message in problem

@@ -1,6 +1,7 @@
 import itertools
 import json
 import logging
+import os
 import pathlib
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import tensorflow as tf
 from PIL import Image
 
 from trainer import config, errors
-from trainer.data import convert, report
+from trainer.data import convert, parts, progress, report, row_lists
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 FEATURES = {
@@ -155,16 +156,21 @@ def test_same_input_gives_the_same_bytes(images, output, tmp_path):
     assert snapshot(tmp_path / "out2") == first
 
 
-def test_worker_processes_give_the_same_bytes(images, output, tmp_path, monkeypatch):
+@pytest.mark.parametrize("part_bytes", [100, 1000, 10_000])
+@pytest.mark.parametrize("num_workers", [1, 3])
+def test_any_number_of_workers_and_parts_gives_the_same_bytes(
+    images, output, tmp_path, monkeypatch, num_workers, part_bytes
+):
     run(images, output)
-    monkeypatch.setattr(convert, "MIN_ROWS_FOR_WORKERS", 1)
-    monkeypatch.setattr(convert, "MAX_IN_FLIGHT", 2)
+    monkeypatch.setattr(parts, "MIN_PART_BYTES", part_bytes)
+    monkeypatch.setattr(row_lists, "MIN_ROWS_PER_LIST", 2)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(num_workers)))
     run(images, tmp_path / "out2")
     assert snapshot(tmp_path / "out2") == snapshot(output)
 
 
-def test_error_in_a_worker_process_ends_the_run(images, output, monkeypatch):
-    monkeypatch.setattr(convert, "MIN_ROWS_FOR_WORKERS", 1)
+def test_error_in_a_worker_ends_the_run(images, output, monkeypatch):
+    monkeypatch.setattr(parts, "MIN_PART_BYTES", 100)
     (images / "train" / "cat" / "cat0.jpg").write_bytes(b"")
     with pytest.raises(errors.DataError, match=r"cat0.jpg: expected a picture"):
         run(images, output)
@@ -322,7 +328,7 @@ def test_progress_is_logged_by_time(images, output, caplog, monkeypatch):
     caplog.set_level(logging.INFO)
     run(images, output)
     assert "of 6 images" not in caplog.text
-    monkeypatch.setattr(convert, "SECS_PER_PROGRESS_LINE", 0.0)
+    monkeypatch.setattr(progress, "SECS_PER_PROGRESS_LINE", 0.0)
     run(images, output)
     assert "convert | train | 4 of 6 images | " in caplog.text
 

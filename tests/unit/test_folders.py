@@ -3,7 +3,7 @@ import os
 import pytest
 
 from trainer import errors
-from trainer.data import folders, rows
+from trainer.data import examine, folders, rows
 
 SHARES = {"train": 0.8, "validation": 0.2}
 
@@ -18,7 +18,8 @@ def make(root, *paths):
 def read(root, *, labels=(), shares=SHARES, skip=False):
     bad_rows = rows.BadRows(skip=skip)
     tree = folders.read_tree(str(root), labels=labels, shares=shares, bad_rows=bad_rows)
-    return tree, bad_rows.messages
+    found = [examine.examine(row, shares) for row in tree.rows]
+    return tree._replace(rows=found), bad_rows.messages
 
 
 def in_split(tree, split):

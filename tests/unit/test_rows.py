@@ -20,7 +20,7 @@ def read(text, *, labels=LABELS, skip=False):
     found = rows.read_csv(
         "list.csv", flag="train_csv", split="train", labels=labels, bad_rows=bad_rows
     )
-    return found, bad_rows.messages
+    return list(found), bad_rows.messages
 
 
 def read_labels(data):
@@ -75,13 +75,17 @@ def test_decomposed_accents_match_composed_ones():
         ("path,label\n", r"line 1: .*\(cat, dog\), found 'label' \(remove the line if"),
         ("a.jpg,cat\na.jpg,cow\n", r"line 2: .*\(cat, dog\), found 'cow'\. Mend it"),
         ("b.jpg,cat\n", "line 1: .*no file 'b.jpg'; looked in the current"),
-        ("gs://b/a.jpg,cat\n", "line 1: .*local image, found gs://b/a.jpg; mount"),
     ],
-    ids=["one-field", "three-fields", "header", "label", "missing", "bucket"],
+    ids=["one-field", "three-fields", "header", "label", "missing"],
 )
 def test_bad_row_stops_with_file_and_line(text, message):
     with pytest.raises(errors.DataError, match=rf"list.csv {message}.*--skip_bad"):
         read(text)
+
+
+def test_image_in_a_bucket_is_left_to_who_reads_it():
+    found, _ = read("gs://b/a.jpg,cat\n")
+    assert found[0].path == "gs://b/a.jpg"
 
 
 def test_skipped_rows_are_kept_as_messages():
@@ -113,12 +117,14 @@ def test_file_that_is_no_csv_is_named(text, message):
 
 def test_csv_that_matches_nothing_names_the_flag():
     with pytest.raises(errors.StorageError, match="--train_csv=no"):
-        rows.read_csv(
-            "no.csv",
-            flag="train_csv",
-            split="train",
-            labels=LABELS,
-            bad_rows=rows.BadRows(skip=False),
+        list(
+            rows.read_csv(
+                "no.csv",
+                flag="train_csv",
+                split="train",
+                labels=LABELS,
+                bad_rows=rows.BadRows(skip=False),
+            )
         )
 
 

@@ -4,16 +4,22 @@ import pytest
 import tensorflow as tf
 
 from trainer import errors
-from trainer.data import normalize, rows, shards
+from trainer.data import normalize, rows, shards, tfrecord
 
 LABELS_TEXT = "a\nb\n"
 
 
 def write(directory, records, max_bytes=10**6):
-    with shards.ShardWriter(str(directory), "train", max_bytes=max_bytes) as writer:
-        for record in records:
-            writer.write(record)
-        return writer.finish()
+    """Writes a part with the records, and the shards that are cut from it."""
+    part = directory.parent / "part.records"
+    frames = [tfrecord.frame(record) for record in records]
+    part.write_bytes(b"".join(frames))
+    planned = shards.plan_shards(
+        "train", [(str(part), [len(frame) for frame in frames])], max_bytes=max_bytes
+    )
+    for shard in planned:
+        shards.assemble(shard, str(directory))
+    return {shard.name: shard.num_records for shard in planned}
 
 
 def write_manifest(directory, *names):

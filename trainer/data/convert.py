@@ -4,30 +4,29 @@ Owns the order of things. All output is staged beside its
 place and moved there once the whole run has succeeded.
 """
 
-import collections
-import concurrent.futures
 import contextlib
-import hashlib
 import logging
-import multiprocessing
 import os
 import time
-from collections import Counter
-from collections.abc import Generator, Iterable, Mapping, Sequence
-from typing import Any
+import uuid
+from collections.abc import Iterator, Mapping
 
 from trainer import config, errors, storage
+from trainer.config.convert import DATAFLOW_RUNNER
 from trainer.config.lists import parse_split
-from trainer.data import folders, normalize, report, rows, shards
+from trainer.data import (
+    assembly,
+    beam_pipeline,
+    folders,
+    progress,
+    report,
+    row_lists,
+    rows,
+    shards,
+    stages,
+)
 
 REQUIRED_SPLITS = ("train", "validation")
-BYTES_PER_MB = 1_000_000
-NUM_WORKERS = 2
-# Fewer pictures than this are decoded sooner than worker processes start.
-MIN_ROWS_FOR_WORKERS = 200
-# Pictures that wait in memory for the writer.
-MAX_IN_FLIGHT = 16
-SECS_PER_PROGRESS_LINE = 10.0
 
 
 def run(job: config.ConvertConfig) -> None:
@@ -40,25 +39,52 @@ def run(job: config.ConvertConfig) -> None:
         job: What to convert.
 
     Raises:
-        ConfigError: If a folder is unfit, or output would mix with files of others.
+        ConfigError: If a folder is unfit, output would mix with files of others, or
+            Apache Beam is not installed.
         DataError: If an input is wrong, or a split has no image.
         StorageError: If a path can't be read or written.
     """
     started = time.monotonic()
     bad_rows = rows.BadRows(skip=job.skip_bad)
     _check_dirs(job)
+    beam_pipeline.check_installed(job)
     storage.make_writable_dir(job.output_dir, "output_dir")
     source = _read_source(job, bad_rows)
     labels_text = "".join(f"{label}\n" for label in source.labels)
     shards.check_foreign_files(job.output_dir, labels_text)
     storage.remove_stale_staging(job.output_dir)
-    with storage.staging_dir(job.output_dir) as staging_dir:
-        written = _write_splits(job, source, bad_rows, staging_dir)
+    with _scratch_dirs(job) as (work_dir, staging_dir):
+        written = _write_shards(job, source, bad_rows, work_dir, staging_dir)
         storage.write_text(os.path.join(staging_dir, shards.LABELS), labels_text)
         manifest = report.build_manifest(source, written, bad_rows.messages)
-        shards.publish(staging_dir, job.output_dir, manifest)
+        if staging_dir == job.output_dir:
+            shards.write_manifest(job.output_dir, manifest)
+        else:
+            shards.publish(staging_dir, job.output_dir, manifest)
     report.log_summary(source, written, bad_rows.messages)
     logging.info("convert | %.1f s | %s", time.monotonic() - started, job.output_dir)
+
+
+@contextlib.contextmanager
+def _scratch_dirs(job: config.ConvertConfig) -> Iterator[tuple[str, str]]:
+    """Yields a folder for what stages pass on, and one for the shards.
+
+    Workers on other machines see neither this machine's disk nor each other's, so
+    they write shards into place themselves, once all images have proved good.
+    """
+    if job.runner != DATAFLOW_RUNNER:
+        with (
+            storage.staging_dir(job.output_dir) as work_dir,
+            storage.staging_dir(job.output_dir) as staging_dir,
+        ):
+            yield work_dir, staging_dir
+        return
+    work_dir = os.path.join(job.temp_location, f"convert-{uuid.uuid4().hex}")
+    try:
+        yield work_dir, job.output_dir
+    finally:
+        names = storage.list_names(work_dir)
+        storage.remove_files([os.path.join(work_dir, name) for name in names])
 
 
 def _check_dirs(job: config.ConvertConfig) -> None:
@@ -83,13 +109,14 @@ def _read_source(job: config.ConvertConfig, bad_rows: rows.BadRows) -> report.So
         )
         return report.Source(labels, found, splits, ignored)
     lists = {"train": job.train_csv, "validation": job.validation_csv}
-    found = [
+    # A generator: rows are read when they are written to lists.
+    found = (
         row
         for split, pattern in lists.items()
         for row in rows.read_csv(
             pattern, flag=f"{split}_csv", split=split, labels=labels, bad_rows=bad_rows
         )
-    ]
+    )
     return report.Source(labels, found, REQUIRED_SPLITS, {})
 
 
@@ -102,123 +129,43 @@ def _check_split_names(shares: Mapping[str, float], text: str) -> None:
         )
 
 
-def _write_splits(
+def _write_shards(
     job: config.ConvertConfig,
     source: report.Source,
     bad_rows: rows.BadRows,
-    directory: str,
+    work_dir: str,
+    staging_dir: str,
 ) -> dict[str, report.Written]:
-    by_split: dict[str, list[rows.Row]] = {split: [] for split in source.splits}
-    for row in source.rows:
-        by_split[row.split].append(row)
-    for split, split_rows in by_split.items():
-        _check_not_empty(split, len(split_rows), source, bad_rows)
-    written = {}
-    for split, split_rows in by_split.items():
-        with shards.ShardWriter(
-            directory, split, max_bytes=job.shard_mb * BYTES_PER_MB
-        ) as writer:
-            classes = _write_rows(split_rows, source.labels, bad_rows, writer)
-            _check_not_empty(split, sum(classes.values()), source, bad_rows)
-            written[split] = report.Written(writer.finish(), classes)
-    return written
+    """Fills the staging directory; returns what is in it, by split."""
+    progress.CURRENT.reset()
+    lists = row_lists.write(source.rows, work_dir)
+    num_rows = lists.counts.total()
+    has_splits = num_rows and not lists.counts[folders.WHOLE]
+    for split in source.splits if has_splits else []:
+        _check_not_empty(split, lists.counts[split], num_rows, source, bad_rows)
+    progress.CURRENT.expect(progress.EXAMINE, num_rows)
+    steps = stages.build(job, source, work_dir=work_dir, staging_dir=staging_dir)
+    beam_pipeline.run(steps, lists.paths, job)
+    summary = assembly.read_summary(work_dir, source.splits)
+    for message in summary.messages:
+        bad_rows.add(message)
+    for split, part in summary.written.items():
+        num_images = sum(part.classes.values())
+        _check_not_empty(split, num_images, num_rows, source, bad_rows)
+    return summary.written
 
 
 def _check_not_empty(
-    split: str, count: int, source: report.Source, bad_rows: rows.BadRows
+    split: str,
+    count: int,
+    num_rows: int,
+    source: report.Source,
+    bad_rows: rows.BadRows,
 ) -> None:
     if not count:
         ignored = sum(source.ignored.values())
         raise errors.DataError(
-            f"{split}: expected at least one image, found none of {len(source.rows)} "
+            f"{split}: expected at least one image, found none of {num_rows} "
             f"({len(bad_rows.messages)} bad rows skipped, {ignored} other "
             "files ignored); check the paths, or give this split more images."
-        )
-
-
-def _write_rows(
-    split_rows: Sequence[rows.Row],
-    labels: Sequence[str],
-    bad_rows: rows.BadRows,
-    writer: shards.ShardWriter,
-) -> dict[str, int]:
-    """Writes one split; returns images by label, in class order."""
-    class_numbers = {label: number for number, label in enumerate(labels, start=1)}
-    classes: Counter[str] = Counter()
-    progress = Progress(split_rows[0].split, len(split_rows))
-    ordered = sorted(split_rows, key=_shuffle_key)
-    with contextlib.closing(_load_pictures(ordered)) as loaded:
-        for row, picture in loaded:
-            progress.advance()
-            if isinstance(picture, str):
-                bad_rows.add(
-                    f"{row.origin}: expected a picture in {row.path}, found {picture}."
-                )
-                continue
-            number = class_numbers[row.label]
-            writer.write(shards.build_example(row, picture, number))
-            classes[row.label] += 1
-    return {label: classes[label] for label in labels}
-
-
-def _shuffle_key(row: rows.Row) -> bytes:
-    """Mixes classes, the same way on every machine."""
-    return hashlib.sha256(os.fsencode(row.name)).digest()
-
-
-Loaded = Generator[tuple[rows.Row, normalize.Picture | str], None, None]
-
-
-def _load_pictures(ordered: Sequence[rows.Row]) -> Loaded:
-    """Yields rows in order, each with its picture or what is wrong with it."""
-    if len(ordered) < MIN_ROWS_FOR_WORKERS:
-        for row in ordered:
-            yield row, normalize.load_picture(row.path)
-        return
-    # Not forked: a fork of a process with TensorFlow's threads can hang.
-    with concurrent.futures.ProcessPoolExecutor(
-        NUM_WORKERS, mp_context=multiprocessing.get_context("spawn")
-    ) as pool:
-        try:
-            yield from _load_in_pool(pool, ordered)
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-def _load_in_pool(
-    pool: concurrent.futures.Executor, ordered: Iterable[rows.Row]
-) -> Loaded:
-    waiting: collections.deque[tuple[rows.Row, concurrent.futures.Future[Any]]]
-    waiting = collections.deque()
-    for row in ordered:
-        waiting.append((row, pool.submit(normalize.load_picture, row.path)))
-        if len(waiting) >= MAX_IN_FLIGHT:
-            first, future = waiting.popleft()
-            yield first, future.result()
-    for row, future in waiting:
-        yield row, future.result()
-
-
-class Progress:
-    """Logs a line about every ten seconds."""
-
-    def __init__(self, split: str, total: int) -> None:
-        self._split = split
-        self._total = total
-        self._done = 0
-        self._start = self._last = time.monotonic()
-
-    def advance(self) -> None:
-        """Counts one image."""
-        self._done += 1
-        now = time.monotonic()
-        if now - self._last < SECS_PER_PROGRESS_LINE:
-            return
-        self._last = now
-        logging.info(
-            "convert | %s | %d of %d images | %.1f images/s",
-            self._split,
-            self._done,
-            self._total,
-            self._done / (now - self._start),
         )

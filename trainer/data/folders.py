@@ -1,7 +1,5 @@
 """From a tree of class folders to rows, with or without split folders above them."""
 
-import hashlib
-import itertools
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,7 +8,7 @@ from typing import NamedTuple
 from trainer import errors
 from trainer.data import rows
 
-# The one root of a tree without split folders.
+# The one root of a tree without split folders, and the split of its images.
 WHOLE = ""
 SPLITS = ("train", "validation", "test")
 SPLIT_OF_FOLDER = {
@@ -35,11 +33,13 @@ SYSTEM_FOLDERS = frozenset(["__MACOSX", "@eaDir"])
 class Tree(NamedTuple):
     """What an --images_dir holds.
 
-    `ignored` counts files that are no images, or are in no class folder, by suffix.
+    `rows` can be read once, and looks into the folders as it is read. Until then
+    `ignored` is empty, which counts files that are no images, or are in no class
+    folder, by suffix. Rows have no split yet if the tree has no split folders.
     """
 
     labels: list[str]
-    rows: list[rows.Row]
+    rows: Iterator[rows.Row]
     splits: Sequence[str]
     ignored: Counter[str]
 
@@ -58,12 +58,12 @@ def read_tree(
             possibly test/ folders of class folders.
         labels: Labels in class order; empty: the sorted names of the class folders.
         shares: Split name to share, for a tree without split folders.
-        bad_rows: Takes the images of folders that are no label.
+        bad_rows: Takes the images of folders that are no label, as rows are read.
 
     Raises:
         ConfigError: If it is no folder, or its split folders are unclear.
-        DataError: If a split has a class that train lacks, there are fewer than 2
-            classes, or `bad_rows` stops at a row.
+        DataError: If a split has a class that train lacks, or there are fewer than 2
+            classes; as rows are read: if `bad_rows` stops at one.
     """
     if not os.path.isdir(images_dir):
         raise errors.ConfigError(
@@ -77,18 +77,26 @@ def read_tree(
         _check_same_classes(classes, images_dir)
     labels = list(labels) or sorted(set(classes.get("train", classes.get(WHOLE, []))))
     rows.check_class_count(labels, f"--images_dir={images_dir}")
-    known = frozenset(labels)
     ignored: Counter[str] = Counter()
-    images = []
+    images = _list_known(roots, labels, bad_rows, ignored)
+    return Tree(labels, images, list(split_dirs or shares), ignored)
+
+
+def _list_known(
+    roots: Mapping[str, str],
+    labels: Sequence[str],
+    bad_rows: rows.BadRows,
+    ignored: Counter[str],
+) -> Iterator[rows.Row]:
+    """Yields the images whose folder is a label."""
+    known = frozenset(labels)
     for split, root in roots.items():
         for row in _list_images(root, split, ignored):
-            if row.label not in known:
-                problem = rows.describe_unknown_label(row.label, labels)
-                bad_rows.add(f"{row.origin}: {problem} as name of its folder.")
-            else:
-                images.append(row if split_dirs else _assign_split(row, shares))
-    splits = list(split_dirs or shares)
-    return Tree(labels, images, splits, ignored)
+            if row.label in known:
+                yield row
+                continue
+            problem = rows.describe_unknown_label(row.label, labels)
+            bad_rows.add(f"{row.origin}: {problem} as name of its folder.")
 
 
 def _find_split_dirs(images_dir: str) -> dict[str, str]:
@@ -167,19 +175,3 @@ def _stop(error: OSError) -> None:
         f"--images_dir: {error.filename} can't be listed ({error.strerror}); give this "
         "user the right to read it."
     ) from error
-
-
-def _assign_split(row: rows.Row, shares: Mapping[str, float]) -> rows.Row:
-    """Picks a split by content: copies of a picture land in the same one."""
-    try:
-        with open(row.path, "rb") as file:
-            digest = hashlib.file_digest(file, "sha256").digest()
-    except OSError:
-        # Any split will do: whoever loads the picture says what is wrong with it.
-        return row._replace(split="train")
-    position = int.from_bytes(digest[:8]) / 2**64
-    splits = list(shares)
-    bounds = itertools.accumulate(shares.values())
-    # The last bound may be a rounding error short of 1.
-    passed = sum(position >= bound for bound in bounds)
-    return row._replace(split=splits[min(passed, len(splits) - 1)])

@@ -3,13 +3,17 @@
 Runs in worker processes, so TensorFlow is not imported here.
 """
 
+import errno
 import io
+import os
 import struct
 import warnings
 from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
+
+from trainer import storage
 
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF")
 # A phone's JPEG with more pictures behind the first; decoders read the first.
@@ -55,8 +59,10 @@ def load_picture(path: str) -> Picture | str:
         The picture, or what is wrong with the file, to follow "found".
     """
     try:
-        with open(path, "rb") as file:
-            return _normalize(file.read())
+        data = storage.read_bytes(path)
+        if data is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+        return _normalize(data)
     except Image.DecompressionBombError:
         return f"a picture of more than {MAX_PIXELS:,} pixels; scale it down"
     except UnidentifiedImageError:

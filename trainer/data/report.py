@@ -10,11 +10,12 @@ from trainer.data import class_table, rows, shards
 class Source(NamedTuple):
     """Everything there is to convert.
 
-    `ignored` counts the files that were passed over, by suffix.
+    `rows` can be read once. `ignored` counts the files that were passed over, by
+    suffix, and is complete when all rows are read.
     """
 
     labels: list[str]
-    rows: list[rows.Row]
+    rows: Iterator[rows.Row]
     splits: Sequence[str]
     ignored: Mapping[str, int]
 

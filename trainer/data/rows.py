@@ -19,7 +19,8 @@ class Row(NamedTuple):
     """One image to convert.
 
     `path` is where the file was found, `name` how the user wrote it (or the path below
-    --images_dir), `origin` where a person would go to mend it.
+    --images_dir), `origin` where a person would go to mend it. `number` counts from 0
+    in the order of the lists; `num_bytes` is the file's size, once somebody has looked.
     """
 
     path: str
@@ -27,6 +28,8 @@ class Row(NamedTuple):
     split: str
     label: str
     origin: str
+    number: int = 0
+    num_bytes: int = 0
 
 
 class BadRows:
@@ -106,7 +109,7 @@ def check_class_count(labels: Sequence[str], source: str) -> None:
 
 def read_csv(
     pattern: str, *, flag: str, split: str, labels: Sequence[str], bad_rows: BadRows
-) -> list[Row]:
+) -> Iterator[Row]:
     """Reads every CSV that a path or glob names: lines of image-path,label.
 
     Args:
@@ -116,11 +119,13 @@ def read_csv(
         labels: Known labels.
         bad_rows: Takes rows with a wrong number of fields, an unknown label or no file.
 
+    Yields:
+        The rows that are fit, one at a time, so that any number fits into memory.
+
     Raises:
         StorageError: If no file matches.
         DataError: If a file is no CSV in UTF-8, or `bad_rows` stops at a row.
     """
-    rows = []
     known = dict.fromkeys(labels)
     for path in storage.match_files(pattern, flag):
         for line, fields in _parse_csv(path):
@@ -134,8 +139,7 @@ def read_csv(
             if found is None:
                 bad_rows.add(f"{origin}: {_describe_missing(name, path)}")
                 continue
-            rows.append(Row(found, name, split, label, origin))
-    return rows
+            yield Row(found, name, split, label, origin)
 
 
 def _parse_csv(path: str) -> Iterator[tuple[int, list[str]]]:
@@ -183,6 +187,11 @@ def describe_unknown_label(label: str, labels: Sequence[str]) -> str:
 
 
 def _find_image(name: str, csv_dir: str) -> str | None:
+    """Where the image is; one in a bucket is looked for by who reads it."""
+    if storage.is_gs(name):
+        return name
+    if storage.is_gs(csv_dir):
+        return os.path.join(csv_dir, name)
     for path in (name, os.path.join(csv_dir, name)):
         if os.path.isfile(path):
             return path
@@ -190,11 +199,6 @@ def _find_image(name: str, csv_dir: str) -> str | None:
 
 
 def _describe_missing(name: str, csv_path: str) -> str:
-    if name.startswith("gs://"):
-        return (
-            f"expected a local image, found {name}; mount the bucket and write "
-            "/gcs/BUCKET/..., or copy the images here."
-        )
     folder = os.path.dirname(os.path.abspath(csv_path))
     return (
         f"expected an image, found no file {name!r}; looked in the current directory "

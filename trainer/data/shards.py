@@ -1,25 +1,23 @@
 """TFRecord shards of a converted data set, and which files in a folder are ours."""
 
 import contextlib
+import itertools
 import json
 import os
 import re
-from collections.abc import Iterator
-from typing import Any, Self
-
-import tensorflow as tf
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, BinaryIO, NamedTuple, cast
 
 from trainer import errors, storage
-from trainer.data import normalize, rows
+from trainer.data import example_bytes, normalize, rows
 
 MANIFEST = "manifest.json"
 LABELS = "labels.txt"
 OWN_NAME = re.compile(r"(train|validation|test)-\d{5}-of-\d{5}\.tfrecord|labels\.txt")
 # Also what the original script wrote, without suffix: a reader's glob takes both.
 SHARD_NAME = re.compile(r"(train|validation|test)-(.*\.tfrecord|\d+-of-\d+)")
-# Length (8) and two checksums (4 each).
-# Source: tensorflow.org/tutorials/load_data/tfrecord.
-RECORD_OVERHEAD_BYTES = 16
+COPY_BLOCK_BYTES = 1 << 20
 MAX_NAMES_SHOWN = 5
 
 
@@ -38,108 +36,121 @@ def build_example(
 
     Source: keys of tensorflow/tpu tools/datasets/jpeg_to_tf_record.py.
     """
-    features = {
-        "image/height": _int64(picture.height),
-        "image/width": _int64(picture.width),
-        "image/colorspace": _bytes(b"RGB"),
-        "image/channels": _int64(3),
-        "image/class/label": _int64(class_number),
-        "image/class/synset": _bytes(os.fsencode(row.label)),
-        "image/format": _bytes(b"JPEG"),
-        "image/filename": _bytes(os.fsencode(os.path.basename(row.path))),
-        "image/encoded": _bytes(picture.encoded),
-    }
-    example = tf.train.Example(features=tf.train.Features(feature=features))
-    # Map fields have no fixed order otherwise: the same input gives the same bytes.
-    record: bytes = example.SerializeToString(deterministic=True)
-    return record
+    return example_bytes.encode_example(
+        {
+            "image/height": picture.height,
+            "image/width": picture.width,
+            "image/colorspace": b"RGB",
+            "image/channels": 3,
+            "image/class/label": class_number,
+            "image/class/synset": os.fsencode(row.label),
+            "image/format": b"JPEG",
+            "image/filename": os.fsencode(os.path.basename(row.path)),
+            "image/encoded": picture.encoded,
+        }
+    )
 
 
-def _int64(value: int) -> Any:
-    return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
+class Span(NamedTuple):
+    """A run of whole records in a file: from which byte, and how many bytes."""
+
+    path: str
+    start: int
+    num_bytes: int
 
 
-def _bytes(value: bytes) -> Any:
-    return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+class Shard(NamedTuple):
+    """A file to be: its name, how many records, and where they are now."""
+
+    name: str
+    num_records: int
+    spans: list[Span]
 
 
-class ShardWriter:
-    """Writes records of one split to as many files as the size limit asks for.
+def plan_shards(
+    split: str, parts: Iterable[tuple[str, Sequence[int]]], *, max_bytes: int
+) -> list[Shard]:
+    """Cuts the records of a split into as many shards as the size limit asks for.
 
-    The number of files is known at the end only, so they are named on leaving the
-    context. A record above the limit gets a shard of its own.
+    A record above the limit gets a shard of its own.
+
+    Args:
+        split: Split that the shards are named for.
+        parts: Files with records, and the bytes of each of their records, in order.
+        max_bytes: Size that shards are kept under.
+
+    Returns:
+        The shards, of one record or more.
     """
+    counts: list[int] = []
+    spans: list[list[Span]] = []
+    filled = max_bytes
+    for path, sizes in parts:
+        position = 0
+        for size in sizes:
+            if not counts or filled + size > max_bytes:
+                counts.append(0)
+                spans.append([])
+                filled = 0
+            _extend(spans[-1], path, position, size)
+            counts[-1] += 1
+            filled += size
+            position += size
+    names = (f"{split}-{i:05}-of-{len(counts):05}.tfrecord" for i in itertools.count())
+    return [Shard(*shard) for shard in zip(names, counts, spans, strict=False)]
 
-    def __init__(self, directory: str, split: str, *, max_bytes: int) -> None:
-        self.num_records: list[int] = []
-        self._directory = directory
-        self._split = split
-        self._max_bytes = max_bytes
-        self._num_bytes = 0
-        self._writer: Any = None
 
-    def __enter__(self) -> Self:
-        return self
+def _extend(spans: list[Span], path: str, start: int, num_bytes: int) -> None:
+    """Adds a record, to the last span if it goes on from there."""
+    if spans and spans[-1].path == path:
+        last = spans.pop()
+        start, num_bytes = last.start, last.num_bytes + num_bytes
+    spans.append(Span(path, start, num_bytes))
 
-    def __exit__(self, *_: object) -> None:
-        self._close()
 
-    def write(self, record: bytes) -> None:
-        """Appends a record.
+def assemble(shard: Shard, directory: str) -> None:
+    """Writes a shard by copying its records together.
 
-        Raises:
-            StorageError: If the file system refuses.
-        """
-        size = len(record) + RECORD_OVERHEAD_BYTES
-        with _storage_errors(self._directory):
-            if self._writer is None or self._num_bytes + size > self._max_bytes:
-                self._start_shard()
-            self._writer.write(record)
-        self._num_bytes += size
-        self.num_records[-1] += 1
+    Raises:
+        StorageError: If the file system refuses.
+    """
+    with writing(os.path.join(directory, shard.name)) as target:
+        for span in shard.spans:
+            directory, name = os.path.split(span.path)
+            with (
+                storage.local_dir(directory, [name]) as local_dir,
+                open(os.path.join(local_dir, name), "rb") as source,
+            ):
+                source.seek(span.start)
+                _copy(source, target, span.num_bytes)
 
-    def finish(self) -> dict[str, int]:
-        """Closes the last shard and gives all their final names.
 
-        Returns:
-            File name to number of records.
-
-        Raises:
-            StorageError: If the file system refuses.
-        """
-        with _storage_errors(self._directory):
-            self._close()
-        count = len(self.num_records)
-        names = [f"{self._split}-{i:05}-of-{count:05}.tfrecord" for i in range(count)]
-        for index, name in enumerate(names):
-            os.replace(self._temporary_path(index), os.path.join(self._directory, name))
-        return dict(zip(names, self.num_records, strict=True))
-
-    def _start_shard(self) -> None:
-        self._close()
-        path = self._temporary_path(len(self.num_records))
-        self._writer = tf.io.TFRecordWriter(path)
-        self.num_records.append(0)
-        self._num_bytes = 0
-
-    def _close(self) -> None:
-        if self._writer is not None:
-            writer, self._writer = self._writer, None
-            writer.close()
-
-    def _temporary_path(self, index: int) -> str:
-        return os.path.join(self._directory, f".{self._split}-{index:05}.tmp")
+def _copy(source: BinaryIO, target: BinaryIO, num_bytes: int) -> None:
+    while num_bytes > 0:
+        block = source.read(min(num_bytes, COPY_BLOCK_BYTES))
+        if not block:
+            raise OSError(f"{source.name} ended early")
+        target.write(block)
+        num_bytes -= len(block)
 
 
 @contextlib.contextmanager
-def _storage_errors(directory: str) -> Iterator[None]:
-    """Turns TensorFlow's file errors into the user's."""
+def writing(path: str) -> Iterator[BinaryIO]:
+    """Opens a new file, and turns errors of the file system into the user's."""
     try:
-        yield
-    except tf.errors.OpError as error:
+        if storage.is_gs(path):
+            with tempfile.NamedTemporaryFile() as copy:
+                yield cast("BinaryIO", copy)
+                copy.flush()
+                storage.put_file(copy.name, path)
+            return
+        with open(path, "wb") as file:
+            yield file
+    except OSError as error:
         raise errors.StorageError(
-            f"--output_dir: {directory} can't be written ({error.message}); check that "
-            "there is space left, and run again."
+            f"--output_dir: {os.path.dirname(path)} can't be written "
+            f"({error.strerror or error}); check that there is space left, and run "
+            "again."
         ) from error
 
 
@@ -201,13 +212,27 @@ def publish(staging_dir: str, output_dir: str, manifest: dict[str, Any]) -> None
         output_dir: Where they go.
         manifest: What to say of them; its "files" are theirs.
     """
-    path = os.path.join(output_dir, MANIFEST)
-    old, new = list_own_files(output_dir), manifest["files"]
+    begin_publishing(output_dir, manifest["files"])
+    storage.publish_files(staging_dir, output_dir, marker=LABELS)
+    write_manifest(output_dir, manifest)
+
+
+def begin_publishing(output_dir: str, new: Sequence[str]) -> None:
+    """Makes way for new files: an earlier run's that have no namesake are removed.
+
+    Args:
+        output_dir: Where they go.
+        new: Their names.
+    """
+    old = list_own_files(output_dir)
     # Until all is in place, both runs' files are ours: a run that is killed right here
     # can be repeated.
-    unfinished = {"complete": False, "files": sorted({*old, *new})}
-    storage.write_text(path, json.dumps(unfinished))
+    write_manifest(output_dir, {"complete": False, "files": sorted({*old, *new})})
     stale = sorted(set(old) - set(new))
     storage.remove_files([os.path.join(output_dir, name) for name in stale])
-    storage.publish_files(staging_dir, output_dir, marker=LABELS)
+
+
+def write_manifest(output_dir: str, manifest: dict[str, Any]) -> None:
+    """Says what is in a folder."""
+    path = os.path.join(output_dir, MANIFEST)
     storage.write_text(path, json.dumps(manifest, indent=2) + "\n")

@@ -346,6 +346,18 @@ def _not_a_record(path: str, start: bytes) -> errors.DataError:
     )
 
 
+def frame(data: bytes) -> bytes:
+    """One record as it is in a file; files are nothing but such records."""
+    length = len(data).to_bytes(8, "little")
+    return b"".join(
+        [
+            HEADER.pack(len(data), _masked_crc(length)),
+            data,
+            FOOTER.pack(_masked_crc(data)),
+        ]
+    )
+
+
 def _masked_crc(data: bytes) -> int:
     """CRC-32C, rotated and shifted so that checksums of checksums stay sound."""
     crc = int(google_crc32c.value(data))

@@ -49,8 +49,8 @@ def _check_records(split: Split) -> Iterator[str]:
     if split.num_skipped > limit:
         yield (
             f"{split.name} has {split.num_skipped:,} bad records, more than the "
-            f"{limit:,} that a job skips by default; write the files again, or leave those "
-            "records out."
+            f"{limit:,} that a job skips by default; write the files again, or leave "
+            "those records out."
         )
 
 

@@ -2,9 +2,8 @@
 
 import keras
 
+from trainer import environment
 from trainer.models import efficientnet, resnet
-
-BFLOAT16_CPU_FLAGS = frozenset({"avx512_bf16", "amx_bf16"})
 
 
 def build_model(
@@ -55,6 +54,6 @@ def auto_precision(model_type: str, *, gpu: bool, cpu_flags: frozenset[str]) -> 
     """
     if gpu:
         return "float16"
-    if model_type in resnet.NUM_BLOCKS and cpu_flags & BFLOAT16_CPU_FLAGS:
+    if model_type in resnet.NUM_BLOCKS and cpu_flags & environment.BFLOAT16_CPU_FLAGS:
         return "bfloat16"
     return "float32"

@@ -1,0 +1,72 @@
+"""A first look at each image file: its size, and its split by what is in it."""
+
+import dataclasses
+import hashlib
+import itertools
+import os
+from collections import Counter
+from collections.abc import Mapping
+
+from trainer.data import folders, parts, progress, row_lists, rows
+
+
+@dataclasses.dataclass(frozen=True)
+class Examine:
+    """The stage from a list of rows to one of rows that know their size and split.
+
+    `shares` has split name to share, for rows that have no split yet.
+    """
+
+    shares: Mapping[str, float]
+
+    def __call__(self, list_path: str) -> tuple[str, dict[str, int]]:
+        """Writes a list like the one it reads, in the order of the shards to be.
+
+        Returns:
+            The new list's path, and the bytes of its image files in each split.
+        """
+        examined = []
+        num_bytes: Counter[str] = Counter()
+        for row in row_lists.read(list_path):
+            if progress.CURRENT.stop.is_set():
+                break
+            examined.append(examine(row, self.shares))
+            num_bytes[examined[-1].split] += examined[-1].num_bytes
+            progress.CURRENT.advance(progress.EXAMINE)
+            progress.CURRENT.expect(examined[-1].split, 1)
+        path = f"{list_path}.examined"
+        row_lists.write_list(path, sorted(examined, key=parts.order))
+        return path, dict(num_bytes)
+
+
+def examine(row: rows.Row, shares: Mapping[str, float]) -> rows.Row:
+    """Looks up a file's size, and its split where the folders do not say it.
+
+    A file that can't be read keeps size 0, and goes to train if it has no split:
+    whoever loads the picture says what is wrong with it.
+
+    Args:
+        row: One image.
+        shares: Split name to share.
+
+    Returns:
+        The row, completed.
+    """
+    try:
+        if row.split != folders.WHOLE:
+            return row._replace(num_bytes=os.path.getsize(row.path))
+        with open(row.path, "rb") as file:
+            digest = hashlib.file_digest(file, "sha256").digest()
+            split = _pick_split(digest, shares)
+            return row._replace(split=split, num_bytes=file.tell())
+    except OSError:
+        return row._replace(split=row.split or "train")
+
+
+def _pick_split(digest: bytes, shares: Mapping[str, float]) -> str:
+    """Picks a split by content: copies of a picture land in the same one."""
+    position = int.from_bytes(digest[:8]) / 2**64
+    bounds = itertools.accumulate(shares.values())
+    # The last bound may be a rounding error short of 1.
+    passed = sum(position >= bound for bound in bounds)
+    return list(shares)[min(passed, len(shares) - 1)]

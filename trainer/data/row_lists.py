@@ -1,0 +1,106 @@
+"""Rows in files of many: no process ever needs to hold all of them.
+
+What the stages of a conversion pass on is the name of such a file, or a span of it.
+"""
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import NamedTuple
+
+from trainer import errors, storage
+from trainer.data import rows
+
+# Enough lists to share between workers, and few: each list has rows of every part, so
+# what a runner holds in memory is lists times parts.
+MIN_ROWS_PER_LIST = 250
+MAX_ROWS_PER_LIST = 100_000
+LISTS_TO_SHARE = 32
+
+
+class RowLists(NamedTuple):
+    """The files, in order, and how many rows of each split are in all of them."""
+
+    paths: list[str]
+    counts: Counter[str]
+
+
+def write(found: Iterable[rows.Row], directory: str) -> RowLists:
+    """Numbers rows and writes them to files.
+
+    Args:
+        found: The rows, read one at a time.
+        directory: Where the files go.
+
+    Returns:
+        What was written.
+
+    Raises:
+        StorageError: If the file system refuses.
+    """
+    lists = RowLists([], Counter())
+    numbered = (row._replace(number=number) for number, row in enumerate(found))
+    while part := list(islice(numbered, _choose_size(lists.counts.total()))):
+        path = os.path.join(directory, f"rows-{len(lists.paths):08}.json")
+        write_list(path, part)
+        lists.paths.append(path)
+        lists.counts.update(row.split for row in part)
+    return lists
+
+
+def _choose_size(num_rows: int) -> int:
+    """How many rows the next list takes, after so many; how many follow is unknown."""
+    some = max(MIN_ROWS_PER_LIST, num_rows // LISTS_TO_SHARE)
+    return min(MAX_ROWS_PER_LIST, some)
+
+
+def write_list(path: str, part: Iterable[rows.Row]) -> None:
+    """Writes one file.
+
+    Raises:
+        StorageError: If the file system refuses.
+    """
+    storage.write_text(path, "".join(f"{pack(row)}\n" for row in part))
+
+
+def read(path: str) -> Iterator[rows.Row]:
+    """Yields the rows of one file.
+
+    Raises:
+        StorageError: If it is gone, which only happens if somebody removes it.
+    """
+    text = storage.read_text(path)
+    if text is None:
+        raise errors.StorageError(
+            f"{path} is gone, expected this run's list of images; leave --output_dir "
+            "alone while convert works, and run it again."
+        )
+    yield from unpack_lines(text)
+
+
+def read_span(path: str, start: int, num_bytes: int) -> str:
+    """The lines between two bytes of a file."""
+    directory, name = os.path.split(path)
+    with (
+        storage.local_dir(directory, [name]) as local_dir,
+        open(os.path.join(local_dir, name), "rb") as file,
+    ):
+        file.seek(start)
+        return file.read(num_bytes).decode()
+
+
+def unpack_lines(text: str) -> Iterator[rows.Row]:
+    """Yields the rows of some lines."""
+    return map(unpack, text.splitlines())
+
+
+def pack(row: rows.Row) -> str:
+    """A row as one line of ASCII; names that are no UTF-8 survive as escapes."""
+    return json.dumps(row)
+
+
+def unpack(line: str) -> rows.Row:
+    """The row that `pack` was given."""
+    return rows.Row(*json.loads(line))
