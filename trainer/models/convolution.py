@@ -103,7 +103,7 @@ def convolve(inputs: Any, kernel: Any, *, strides: int, padding: str) -> Any:
         def compute_gradients(upstream: Any) -> list[Any]:
             options = {"strides": [1, strides, strides, 1], "padding": padding}
             is_same = strides == 1 and padding == "SAME"
-            tensors = [_exact(tensor) for tensor in (inputs, kernel, upstream)]
+            tensors = (_exact(inputs), _exact(kernel), _exact(upstream))
             gradients = [
                 _input_gradient(*tensors, options, is_same=is_same),
                 _kernel_gradient(*tensors, options, is_same=is_same),
