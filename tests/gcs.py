@@ -27,12 +27,13 @@ class Fault:
     `kind` is a status to answer, or: "reset" (the connection is dropped), "truncate"
     (half of the body, then it is dropped), "stall" (half of the body, then nothing
     more), "corrupt" (a wrong byte), "hold" (half of what is sent is read, then nothing
-    more).
+    more). The first `skip` requests that fit pass.
     """
 
-    def __init__(self, kind, *, count=1, method="", path=""):
+    def __init__(self, kind, *, count=1, skip=0, method="", path=""):
         self.kind = kind
         self.left = count
+        self.skip = skip
         self.method = method
         self.path = path
         self.met = threading.Event()
@@ -121,9 +122,13 @@ class Proxy(http.server.ThreadingHTTPServer):
     def take_fault(self, method, path):
         with self._lock:
             for fault in self.faults:
-                if fault.fits(method, path):
-                    fault.left -= 1
-                    return fault
+                if not fault.fits(method, path):
+                    continue
+                if fault.skip:
+                    fault.skip -= 1
+                    continue
+                fault.left -= 1
+                return fault
         return None
 
     def handle_error(self, request, client_address):

@@ -107,3 +107,8 @@ def _trial_of_cluster(variable: str) -> str:
             f"{text[:80]!r}; unset it to train on this machine alone."
         ) from error
     return str(trial)
+
+
+def num_cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0))

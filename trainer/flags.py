@@ -2,15 +2,15 @@
 
 Accepts what the documented commands hold: `--name=value` and `--name value`, hyphens
 for underscores (`--job-dir`), stray quotes around values, repeated flags (the last
-one wins, since the tuning service appends its own). All that is wrong is named at
-once. Nothing here imports TensorFlow.
+one wins, since the tuning service appends its own; a field of type `tuple[str, ...]`
+takes them all). All that is wrong is named at once. Nothing here imports TensorFlow.
 """
 
 import dataclasses
 import difflib
 import math
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from absl import flags
@@ -20,11 +20,13 @@ from trainer import errors
 ConfigT = TypeVar("ConfigT")
 
 HELP_FLAGS = ("--help", "-h", "--helpfull", "--helpshort")
+_REPEATED = tuple[str, ...]
 _DEFINE = {
     int: flags.DEFINE_integer,
     float: flags.DEFINE_float,
     bool: flags.DEFINE_bool,
     str: flags.DEFINE_string,
+    _REPEATED: flags.DEFINE_multi_string,
 }
 _KINDS = {int: "an integer", float: "a number", bool: "true or false"}
 _HELP_WIDTH = 80
@@ -45,7 +47,7 @@ def parse(argv: Sequence[str], config_class: type[ConfigT]) -> ConfigT:
     """
     known = _define_flags(config_class)
     problems: list[str] = []
-    texts = dict(_split_arguments(argv, known, problems))
+    texts = _collect(_split_arguments(argv, known, problems), config_class)
     parsed = {
         name: _parse_value(known, name, text, problems) for name, text in texts.items()
     }
@@ -94,13 +96,15 @@ def _summary(field: dataclasses.Field[Any]) -> str:
     """For example "int, 1 or more; default 32"."""
     limits = field.metadata["limits"]
     parts = [getattr(field.type, "__name__", str(field.type))]
+    if field.type == _REPEATED:
+        parts = ["str, may be repeated"]
     if "choices" in limits:
         parts = ["one of " + " ".join(limits["choices"])]
     bounds = _describe_bounds(limits)
     summary = ", ".join(filter(None, [*parts, bounds]))
     if limits.get("required"):
         return f"{summary}; required"
-    if field.default in (None, ""):
+    if field.default in (None, "", ()):
         return summary
     return f"{summary}; default {field.default}"
 
@@ -158,6 +162,24 @@ def _split_arguments(
             problems.append(f"--{spelled} needs a value: --{spelled}=VALUE.")
 
 
+def _collect(
+    arguments: Iterable[tuple[str, str]], config_class: type[Any]
+) -> dict[str, str | tuple[str, ...]]:
+    """Gathers the values of flags that may be repeated; of others the last counts."""
+    repeated = {
+        field.name
+        for field in dataclasses.fields(config_class)
+        if field.type == _REPEATED
+    }
+    collected: dict[str, Any] = {}
+    for name, text in arguments:
+        if name in repeated:
+            collected[name] = (*collected.get(name, ()), text)
+        else:
+            collected[name] = text
+    return collected
+
+
 def _take_value(rest: list[str]) -> str | None:
     """Takes the next argument, if it is no flag."""
     return rest.pop(0) if rest and not rest[0].startswith("--") else None
@@ -179,9 +201,14 @@ def _unquote(text: str) -> str:
 
 
 def _parse_value(
-    known: flags.FlagValues, name: str, text: str, problems: list[str]
+    known: flags.FlagValues,
+    name: str,
+    text: str | tuple[str, ...],
+    problems: list[str],
 ) -> Any:
     """The typed value, or None after adding why there is none."""
+    if isinstance(text, tuple):
+        return text
     flag = known[name]
     try:
         return flag.parser.parse(text)
@@ -211,7 +238,9 @@ def _check_limits(
 
 def _check_value(value: Any, limits: dict[str, Any]) -> Iterator[str]:
     """Yields what one value must be instead, if it is wrong."""
-    if limits.get("required") and value == "":
+    if limits.get("required") and (
+        "" in (value if isinstance(value, tuple) else [value])
+    ):
         yield "not be empty; see --help."
     elif "choices" in limits and value not in limits["choices"]:
         near = difflib.get_close_matches(value, limits["choices"], n=1)

@@ -41,6 +41,12 @@ def _convert(job: config.ConvertConfig) -> None:
     convert.run(job)
 
 
+def _inspect(job: config.InspectConfig) -> int:
+    from trainer.data import inspect
+
+    return inspect.run(job)
+
+
 WORDS = {
     "train": Word(
         "Train a model; the best SavedModel goes to job-dir/model.",
@@ -55,6 +61,13 @@ WORDS = {
         "--images_dir=photos --output_dir=data",
         config.ConvertConfig,
         _convert,
+    ),
+    "inspect": Word(
+        "Say what the data holds; exit code 1 if a train job would fail.",
+        "--data_path='data/train-*' --data_path='data/validation-*' "
+        "--json=findings.json",
+        config.InspectConfig,
+        _inspect,
     ),
 }
 DEFAULT_WORD = "train"

@@ -100,3 +100,25 @@ def test_a_file_in_the_way_is_named(tmp_path):
     (tmp_path / "checkpoints").write_text("a file in the way")
     with pytest.raises(errors.StorageError, match="checkpoints can't be listed"):
         save(tmp_path / "checkpoints", 1)
+
+
+def test_checkpoints_go_to_gs_and_come_back(bucket, caplog):
+    directory = f"{bucket.url}/job/checkpoints"
+    save(directory, 1, 2, 3, 4)
+    assert checkpoints.list_steps(directory) == [2, 3, 4]
+    assert "job/checkpoints/checkpoint" in bucket.names()
+    assert restore(directory) == ({"step": 4}, [4.0, 4.0])
+    bucket.write("job/checkpoints/model.ckpt-4.data-00000-of-00001", b"half")
+    assert restore(directory) == ({"step": 3}, [3.0, 3.0])
+    assert checkpoints.read_job_state(directory) == {"step": 3}
+    assert f"{directory}/model.ckpt-4 can't be restored" in caplog.text
+
+
+def test_an_upload_that_fails_leaves_the_checkpoint_before(bucket):
+    directory = f"{bucket.url}/checkpoints"
+    save(directory, 1)
+    bucket.fail(403, method="POST", path="upload")
+    with pytest.raises(errors.StorageError, match="denied"):
+        save(directory, 2)
+    assert checkpoints.list_steps(directory) == [1]
+    assert restore(directory) == ({"step": 1}, [1.0, 1.0])

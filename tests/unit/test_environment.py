@@ -84,3 +84,7 @@ def test_who_asked_for_tensorflows_log_sees_it():
 
 def test_cpu_flags_are_read_on_linux():
     assert sys.platform != "linux" or environment.cpu_flags()
+
+
+def test_a_process_may_use_some_core():
+    assert 1 <= environment.num_cores() <= os.cpu_count()

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from trainer import config, errors, flags
+from trainer.config import knobs
 
 REQUIRED = [
     "--training_data_path=train-*",
@@ -193,3 +194,44 @@ def test_a_wrong_command_answers_within_a_second_and_without_tensorflow():
     assert done.returncode == 1
     assert "did you mean --max_steps?" in done.stderr
     assert time.monotonic() - started_at < 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Repeatable:
+    """A config with a list."""
+
+    word: str = knobs.knob("", "Once.")
+    words: tuple[str, ...] = knobs.knob((), "As often as you like.", required=True)
+
+    def problems(self):
+        return []
+
+
+def test_a_field_that_is_a_tuple_takes_all_values_in_order():
+    config_of_words = flags.parse(
+        ["--words=a", "--word=x", "--words", "'b c'", "--word=y", "--words=a"],
+        Repeatable,
+    )
+    assert config_of_words == Repeatable(word="y", words=("a", "b c", "a"))
+
+
+def test_a_repeatable_flag_may_be_given_once():
+    assert flags.parse(["--words=a,b"], Repeatable).words == ("a,b",)
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        ([], "--words is required: As often as you like."),
+        (["--words="], "--words must not be empty; see --help."),
+        (["--words=a", "--words="], "--words must not be empty; see --help."),
+    ],
+    ids=["absent", "empty", "one empty"],
+)
+def test_a_required_repeatable_flag_needs_values(argv, message):
+    assert problems_of(argv, Repeatable) == [message]
+
+
+def test_help_says_that_a_flag_may_be_repeated():
+    text = flags.format_help(Repeatable)
+    assert "--words  (str, may be repeated; required)" in text

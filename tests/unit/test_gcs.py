@@ -2,11 +2,15 @@
 
 import collections
 import os
+import subprocess
+import sys
 import time
 
+import google.oauth2.credentials
 import pytest
 
 from trainer import errors, storage
+from trainer.storage import gcs_client, retries
 
 # The HTTP library itself repeats a GET once whose connection was dropped.
 TIMES = collections.defaultdict(lambda: 1, reset=2)
@@ -99,9 +103,10 @@ def publish(bucket, **contents):
 
 def test_the_marker_is_uploaded_last(bucket):
     publish(bucket, marker=b"old", zebra=b"old")
-    bucket.fail(403, method="POST", path="upload", count=1)
+    bucket.fail(403, method="POST", path="upload", skip=1)
     with pytest.raises(errors.StorageError):
         publish(bucket, marker=b"new", zebra=b"new")
+    assert bucket.read("job/model/zebra") == b"new"
     assert bucket.read("job/model/marker") == b"old"
     publish(bucket, marker=b"new", zebra=b"new")
     assert bucket.names() == ["job/model/marker", "job/model/zebra"]
@@ -201,3 +206,81 @@ def test_other_refusals_are_told(bucket):
     bucket.fail(412)
     with pytest.raises(errors.StorageError, match="Cloud Storage refuses it"):
         storage.write_text(f"{bucket.url}/x", "text")
+
+
+def test_expired_credentials_are_named_at_once(bucket, monkeypatch):
+    bucket.fail(400, path="/token")
+    expired = google.oauth2.credentials.Credentials(
+        None,
+        refresh_token="expired",
+        token_uri=f"{bucket.proxy.url}/token",
+        client_id="id",
+        client_secret="secret",
+    )
+    client = gcs_client.Client(token=expired, skip_instance_cache=True)
+    monkeypatch.setattr(gcs_client, "client", lambda: client)
+    started_at = time.monotonic()
+    with pytest.raises(errors.StorageError) as caught:
+        storage.make_writable_dir(f"{bucket.url}/job", "job-dir")
+    assert time.monotonic() - started_at < 5
+    text = str(caught.value)
+    assert f"--job-dir={bucket.url}/job can't be written: the Google Cloud" in text
+    assert "credentials are expired or not valid (401)" in text
+    assert "storage.objects.create and storage.objects.delete" in text
+
+
+def test_an_outage_ends_with_a_sentence(bucket, monkeypatch):
+    monkeypatch.setattr(retries, "FIRST_SECS", 0.001)
+    bucket.fail(503, count=99)
+    with pytest.raises(errors.StorageError) as caught:
+        storage.write_text(f"{bucket.url}/x", "text")
+    text = str(caught.value)
+    assert "did not answer as it should in 8 attempts (on demand, 503)" in text
+
+
+def test_kill_9_in_an_upload_leaves_the_file_before(bucket, tmp_path):
+    publish(bucket, marker=b"old")
+    bucket.fail("hold", method="POST", path="upload_id")
+    held = bucket.proxy.faults[-1]
+    (tmp_path / "marker").write_bytes(os.urandom(2**23))
+    script = (
+        "import sys; from trainer import storage; "
+        "storage.publish_files(*sys.argv[1:], marker='marker')"
+    )
+    target = f"{bucket.url}/job/model"
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path), target]
+    ) as process:
+        assert held.met.wait(60)
+        process.kill()
+    bucket.proxy.released.set()
+    assert bucket.read("job/model/marker") == b"old"
+    assert bucket.names() == ["job/model/marker"]
+
+
+def test_what_is_local_does_not_import_the_client(tmp_path):
+    script = (
+        "import sys; from trainer import storage, task; "
+        "storage.write_text(sys.argv[1], ''); storage.match_files(sys.argv[1], 'x'); "
+        "task.main(['--help']); "
+        "print(*({'gcsfs', 'aiohttp', 'tensorflow'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "file")],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert done.stdout.splitlines()[-1] == ""
+
+
+def test_a_local_dir_has_copies_of_what_is_there(shards):
+    with storage.local_dir(f"{shards.url}/data", ["a-1.tfrecord", "none"]) as found:
+        assert os.listdir(found) == ["a-1.tfrecord"]
+    assert not os.path.exists(found)
+    with (
+        storage.local_file(f"{shards.url}/data/b-1.tfrecord") as found,
+        open(found, encoding="utf-8") as file,
+    ):
+        assert file.read() == "b-1"

@@ -32,6 +32,21 @@ def test_weights_come_from_a_checkpoint_or_its_directory(checkpoint_dir, suffix)
         np.testing.assert_array_equal(weight, 0.5)
 
 
+@pytest.mark.parametrize("suffix", ["", "/model.ckpt-7", "/model.ckpt-7.index"])
+def test_weights_come_from_gs(bucket, checkpoint_dir, suffix):
+    model = build_model()
+    remote = bucket.write_dir(checkpoint_dir, "earlier/checkpoints")
+    pretrained.load_pretrained(model, f"{remote}{suffix}")
+    for weight in model.get_weights():
+        np.testing.assert_array_equal(weight, 0.5)
+
+
+def test_nothing_on_gs_is_refused(bucket):
+    path = f"{bucket.url}/nothing/model.ckpt-1"
+    with pytest.raises(errors.ConfigError, match=f"{path} is no readable checkpoint"):
+        pretrained.load_pretrained(build_model(), path)
+
+
 def test_a_head_of_another_size_stays_as_it_is(checkpoint_dir, caplog):
     caplog.set_level("INFO")
     model = build_model(num_classes=8)

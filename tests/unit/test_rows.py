@@ -154,3 +154,19 @@ def test_unfit_labels_file_is_named(data, message):
 def test_missing_labels_file_names_the_flag():
     with pytest.raises(errors.StorageError, match="--labels_file"):
         rows.read_labels("nowhere.txt")
+
+
+def test_labels_and_lists_may_be_on_gs(bucket, tmp_path):
+    photo = tmp_path / "a.jpg"
+    photo.write_bytes(b"")
+    labels = rows.read_labels(bucket.write("labels.txt", "cat\ndog\n"))
+    reader = rows.read_csv(
+        bucket.write("list.csv", f"{photo},dog\n"),
+        flag="train_csv",
+        split="train",
+        labels=labels,
+        bad_rows=rows.BadRows(skip=False),
+    )
+    found = list(reader)
+    assert [(row.path, row.label) for row in found] == [(str(photo), "dog")]
+    assert found[0].origin == f"{bucket.url}/list.csv line 1"

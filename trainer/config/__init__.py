@@ -6,11 +6,13 @@ TensorFlow.
 """
 
 from trainer.config.convert import ConvertConfig
+from trainer.config.inspect import InspectConfig
 from trainer.config.train import MODEL_IMAGE_SIZES, OPTIMIZER_ARGUMENTS, TrainConfig
 
 __all__ = [
     "MODEL_IMAGE_SIZES",
     "OPTIMIZER_ARGUMENTS",
     "ConvertConfig",
+    "InspectConfig",
     "TrainConfig",
 ]

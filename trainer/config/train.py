@@ -242,7 +242,7 @@ class TrainConfig:
         """Bad records that a split of this many records may have."""
         if self.max_bad_records is not None:
             return self.max_bad_records
-        return max(MIN_BAD_RECORDS, int(BAD_RECORDS_SHARE * num_records))
+        return allow_bad_records(num_records)
 
     def resolved_train_steps_per_eval(self, num_examples: int) -> int:
         """Steps between evaluations for a training set of this many examples."""
@@ -308,3 +308,8 @@ class TrainConfig:
                 "--stepwise_learning_rate_levels must be 0 or more, got "
                 f"{self.stepwise_learning_rate_levels}."
             )
+
+
+def allow_bad_records(num_records: int) -> int:
+    """Bad records that a split of this many may have if the user does not say."""
+    return max(MIN_BAD_RECORDS, int(BAD_RECORDS_SHARE * num_records))

@@ -4,10 +4,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from trainer.data import rows, shards
-
-MAX_CLASSES_SHOWN = 50
-BAR_WIDTH = 30
+from trainer.data import class_table, rows, shards
 
 
 class Source(NamedTuple):
@@ -94,16 +91,8 @@ def format_classes(
     labels: Sequence[str], written: Mapping[str, Written]
 ) -> Iterator[str]:
     """Yields a table: label, images in each split, and a bar of those in train."""
-    most = max(written["train"].classes.values())
-    shown = labels[:MAX_CLASSES_SHOWN]
-    width = max(len("class"), *map(len, shown))
-    yield "  ".join([f"{'class':{width}}", *(f"{split:>10}" for split in written)])
-    for label in shown:
-        counts = [part.classes[label] for part in written.values()]
-        bar = "#" * round(BAR_WIDTH * counts[0] / most)
-        line = "  ".join(
-            [f"{label:{width}}", *(f"{count:>10}" for count in counts), bar]
-        )
-        yield line.rstrip()
-    if len(labels) > len(shown):
-        yield f"and {len(labels) - len(shown)} more classes, see manifest.json"
+    counts = {
+        split: [part.classes[label] for label in labels]
+        for split, part in written.items()
+    }
+    yield from class_table.format_class_table(labels, counts, rest="see manifest.json")

@@ -67,10 +67,9 @@ def read_labels(path: str) -> list[str]:
     """
     path = storage.match_files(path, "labels_file")[0]
     try:
-        directory, name = os.path.split(path)
         with (
-            storage.local_dir(directory, [name]) as local_dir,
-            open(os.path.join(local_dir, name), encoding="utf-8-sig") as file,
+            storage.local_file(path) as local_path,
+            open(local_path, encoding="utf-8-sig") as file,
         ):
             labels = [clean_label(line) for line in file]
     except UnicodeDecodeError as error:
@@ -145,10 +144,9 @@ def read_csv(
 
 def _parse_csv(path: str) -> Iterator[tuple[int, list[str]]]:
     """Yields (line number, fields); empty lines are passed over."""
-    directory, name = os.path.split(path)
     with (
-        storage.local_dir(directory, [name]) as local_dir,
-        open(os.path.join(local_dir, name), encoding="utf-8-sig", newline="") as file,
+        storage.local_file(path) as local_path,
+        open(local_path, encoding="utf-8-sig", newline="") as file,
     ):
         # Strict: a quote that is never closed must not swallow the rest of the file.
         reader = csv.reader(file, skipinitialspace=True, strict=True)

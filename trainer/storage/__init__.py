@@ -4,7 +4,7 @@ A path is local, below a mounted bucket (/gcs/NAME) or gs://NAME. Functions take
 three kinds; callers join parts with os.path.join and do not look which kind it is.
 """
 
-from trainer.storage.copies import local_dir, put_file
+from trainer.storage.copies import local_dir, local_file, put_file
 from trainer.storage.files import (
     is_dir,
     list_names,
@@ -34,6 +34,7 @@ __all__ = [
     "is_gs",
     "list_names",
     "local_dir",
+    "local_file",
     "make_writable_dir",
     "match_files",
     "publish_files",

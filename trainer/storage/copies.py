@@ -32,6 +32,14 @@ def local_dir(directory: str, names: Sequence[str]) -> Iterator[str]:
         yield copy_dir
 
 
+@contextlib.contextmanager
+def local_file(path: str) -> Iterator[str]:
+    """A local file with the content of one that is there, as `local_dir`."""
+    directory, name = os.path.split(path)
+    with local_dir(directory, [name]) as found:
+        yield os.path.join(found, name)
+
+
 def put_file(source: str, target: str) -> None:
     """Copies a local file to where files are only ever written whole.
 

@@ -89,6 +89,9 @@ def _build_parts(config: TrainConfig) -> _Parts:
     for warning in config.warnings():
         logging.warning(warning)
     layout = JobLayout(config.job_dir, environment.trial_id())
+    if storage.is_gs(layout.root_dir):
+        # Leaves nothing behind, and the data may take minutes to come.
+        storage.make_writable_dir(layout.root_dir, "job-dir")
     known = index_cache.IndexCache(layout.index_path)
     data = inputs.open_inputs(config, known)
     storage.make_writable_dir(layout.root_dir, "job-dir")

@@ -1,0 +1,57 @@
+"""Shows how far `inspect` is: a bar on a terminal, else a line every ten seconds."""
+
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Iterator
+
+from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
+
+from trainer import environment
+
+SECS_PER_LINE = 10.0
+
+
+@contextlib.contextmanager
+def showing(num_records: int) -> Iterator[Callable[[int], object]]:
+    """Gives a function to call with the number of records that were read since."""
+    if not environment.is_terminal():
+        yield _Lines(num_records).advance
+        return
+    with (
+        logging_redirect_tqdm(),
+        tqdm(
+            total=num_records,
+            desc="inspect",
+            dynamic_ncols=True,
+            bar_format="{desc} {percentage:3.0f}% |{bar}| record {n}/{total}, "
+            "{rate_noinv_fmt}, {remaining} left",
+            unit=" images",
+        ) as bar,
+    ):
+        yield bar.update
+
+
+class _Lines:
+    """Counts records, and logs a line about every ten seconds."""
+
+    def __init__(self, num_records: int) -> None:
+        self._num_records = num_records
+        self._done = 0
+        self._start = self._shown = time.monotonic()
+
+    def advance(self, count: int) -> None:
+        self._done += count
+        now = time.monotonic()
+        if now - self._shown < SECS_PER_LINE:
+            return
+        self._shown = now
+        rate = self._done / (now - self._start)
+        logging.info(
+            "inspect | record %d/%d | %.1f images/s | %.0f s left",
+            self._done,
+            self._num_records,
+            rate,
+            (self._num_records - self._done) / rate,
+        )
