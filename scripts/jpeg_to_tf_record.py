@@ -4,8 +4,10 @@
         --validation_csv=validation.csv --labels_file=labels.txt --output_dir=out \
         --project_id=any
 
-Same as `python -m trainer.task convert` with these flags; --help lists all. Unlike the
-original it needs no Beam, and deletes nothing that it did not write.
+Same as `python -m trainer.task convert` with these flags; --help lists all. As the
+original it runs on Apache Beam (extra `beam`): on this machine, or with
+--runner=DataflowRunner, --region and --temp_location in the project of --project_id.
+Unlike the original it deletes nothing that it did not write.
 """
 
 import pathlib

@@ -138,14 +138,6 @@ def test_a_conversion_that_cannot_work_is_named(flags, message):
     assert message in problem
 
 
-@pytest.mark.parametrize(
-    ("num_records", "expected"), [(1, 10), (10_999, 10), (20_000, 20)]
-)
-def test_a_split_may_have_one_bad_record_in_a_thousand(num_records, expected):
-    assert build().resolved_max_bad_records(num_records) == expected
-    assert build(max_bad_records=0).resolved_max_bad_records(num_records) == 0
-
-
 def test_a_conversion_on_dataflow_names_all_that_it_lacks():
     lists = dict.fromkeys(["train_csv", "validation_csv", "labels_file"], "gs://b/x")
     job = config.ConvertConfig(output_dir="out", runner="DataflowRunner", **lists)
@@ -191,3 +183,11 @@ def test_a_runner_with_flags_of_another_is_named(flags, message):
     given = {"output_dir": "out", **lists, **flags}
     (problem,) = config.ConvertConfig(**given).problems()
     assert message in problem
+
+
+@pytest.mark.parametrize(
+    ("num_records", "expected"), [(1, 10), (10_999, 10), (20_000, 20)]
+)
+def test_a_split_may_have_one_bad_record_in_a_thousand(num_records, expected):
+    assert build().resolved_max_bad_records(num_records) == expected
+    assert build(max_bad_records=0).resolved_max_bad_records(num_records) == 0

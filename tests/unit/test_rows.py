@@ -160,12 +160,13 @@ def test_labels_and_lists_may_be_on_gs(bucket, tmp_path):
     photo = tmp_path / "a.jpg"
     photo.write_bytes(b"")
     labels = rows.read_labels(bucket.write("labels.txt", "cat\ndog\n"))
-    found = rows.read_csv(
+    reader = rows.read_csv(
         bucket.write("list.csv", f"{photo},dog\n"),
         flag="train_csv",
         split="train",
         labels=labels,
         bad_rows=rows.BadRows(skip=False),
     )
+    found = list(reader)
     assert [(row.path, row.label) for row in found] == [(str(photo), "dog")]
     assert found[0].origin == f"{bucket.url}/list.csv line 1"

@@ -82,11 +82,7 @@ def read(path: str) -> Iterator[rows.Row]:
 
 def read_span(path: str, start: int, num_bytes: int) -> str:
     """The lines between two bytes of a file."""
-    directory, name = os.path.split(path)
-    with (
-        storage.local_dir(directory, [name]) as local_dir,
-        open(os.path.join(local_dir, name), "rb") as file,
-    ):
+    with storage.local_file(path) as local_path, open(local_path, "rb") as file:
         file.seek(start)
         return file.read(num_bytes).decode()
 

@@ -116,10 +116,9 @@ def assemble(shard: Shard, directory: str) -> None:
     """
     with writing(os.path.join(directory, shard.name)) as target:
         for span in shard.spans:
-            directory, name = os.path.split(span.path)
             with (
-                storage.local_dir(directory, [name]) as local_dir,
-                open(os.path.join(local_dir, name), "rb") as source,
+                storage.local_file(span.path) as local_path,
+                open(local_path, "rb") as source,
             ):
                 source.seek(span.start)
                 _copy(source, target, span.num_bytes)
