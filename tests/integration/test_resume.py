@@ -64,7 +64,7 @@ def uninterrupted(data_dir, tmp_path_factory):
     # Found in the middle of training, which a resumed job must find alike.
     start, _, rest = log.partition("job   |")
     assert "does not decode" not in start
-    assert "train-00002-of-00002.tfrecord, record 0 (byte 12) has an image" in rest
+    assert "train-00002-of-00002.tfrecord, record 0 (byte 12) holds a picture" in rest
     return job_dir
 
 

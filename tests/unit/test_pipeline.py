@@ -142,7 +142,7 @@ def test_undecodable_pictures_fail_their_batch_and_are_found(tmp_path, caplog):
     assert batches.mark_undecodable(0)
     assert [one["record"] for one in source.bad.describe()] == [1, 3]
     assert f"{tmp_path}/train-0, record 1 (byte " in caplog.text
-    assert "image/encoded that does not decode" in caplog.text
+    assert "holds a picture that does not decode (" in caplog.text
     _, labels, weights = next(iter(batches.open(0)))
     assert sorted(labels[weights == 1].numpy()) == [0, 2, 4]
     assert not batches.mark_undecodable(0)
@@ -186,6 +186,7 @@ def test_an_oversized_picture_is_bad(tmp_path, monkeypatch):
     batches = build_training(source, batch_size=6)
     assert batches.mark_undecodable(0)
     assert [one["record"] for one in source.bad.describe()] == [1, 2, 4, 5]
+    assert "{{" not in source.bad.describe()[0]["reason"]
     assert "more than 400 pixels" in source.bad.describe()[0]["reason"]
 
 

@@ -4,6 +4,7 @@ Source: tensorflow/tpu models/official/efficientnet/preprocessing.py as of 2019,
 the built-in algorithm used (docs/contract.md, "Preprocessing").
 """
 
+import re
 from typing import Any
 
 import numpy as np
@@ -74,6 +75,13 @@ def decode_for_training(encoded: Any, seed: Any, *, image_size: int) -> Any:
         lambda: _crop_random(_decode_other(encoded), seed, image_size),
     )
     return _flip(_resize(pixels, image_size), seed)
+
+
+def describe_failure(error: tf.errors.OpError) -> str:
+    """Says why a picture did not decode, for messages that name its record."""
+    # Without the names of TensorFlow's op, before and after.
+    reason = re.sub(r"^\{\{.*?\}\} | \[Op:.*", "", error.message.splitlines()[0])
+    return f"holds a picture that does not decode ({reason.rstrip('.')})"
 
 
 def normalize(images: Any) -> Any:

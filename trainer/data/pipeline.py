@@ -109,12 +109,7 @@ class ExampleSource:
             try:
                 decode(encoded[0], position)
             except tf.errors.InvalidArgumentError as error:
-                reason = error.message.splitlines()[0].split(" [Op:")[0]
-                self.bad.add(
-                    record,
-                    f"has an image/encoded that does not decode ({reason}), expected "
-                    "a JPEG, PNG, GIF or BMP picture",
-                )
+                self.bad.add(record, images.describe_failure(error))
         return len(self.bad) > num_known
 
     def _read(self, records: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

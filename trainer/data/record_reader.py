@@ -6,7 +6,6 @@ training uses; its format, colour mode and EXIF are read by Pillow.
 
 import functools
 import io
-import re
 import warnings
 from collections import Counter
 from typing import Any, NamedTuple
@@ -176,9 +175,6 @@ def _decode(encoded: bytes, *, is_known: bool) -> np.ndarray:
             images.decode_for_evaluation(tf.constant(encoded), image_size=ANY_SIDE)
         pixels = tf.io.decode_image(encoded, channels=3, expand_animations=False)
     except tf.errors.InvalidArgumentError as error:
-        # Without the names of TensorFlow's op, before and after.
-        reason = re.sub(r"^\{\{.*?\}\} | \[Op:.*", "", error.message.splitlines()[0])
-        raise _BadRecordError(
-            Status.UNDECODABLE, f"holds a picture that does not decode ({reason})"
-        ) from error
+        reason = images.describe_failure(error)
+        raise _BadRecordError(Status.UNDECODABLE, reason) from error
     return np.asarray(pixels.numpy())
