@@ -172,7 +172,8 @@ def _build_options(job: config.ConvertConfig) -> Any:
             temp_location=job.temp_location,
             setup_file=str(SETUP_FILE) if SETUP_FILE.exists() else None,
         )
-    # Threads of this process: decoding releases Python's lock. docs/adr/0012-conversion-in-threads.md.
+    # Threads of this process, since decoding releases Python's lock
+    # (docs/adr/0012-conversion-in-threads.md).
     return PipelineOptions(
         [],
         direct_running_mode="in_memory",
