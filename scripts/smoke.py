@@ -51,7 +51,7 @@ def _training_flags(work_dir: pathlib.Path) -> list[str]:
         "--model_type=resnet-18",
         "--image_size=48",
         "--train_batch_size=64",
-        "--max_steps=600",
+        "--max_steps=450",
         "--initial_learning_rate=0.002",
         "--warmup_steps=50",
         "--optimizer_type=adam",
