@@ -37,6 +37,7 @@ def test_the_documented_files_are_there(job):
     job_dir, *_ = job
     assert sorted(os.listdir(job_dir)) == [
         "checkpoints",
+        "index.npz",
         "logs",
         "metrics.json",
         "model",
