@@ -209,7 +209,7 @@ def test_an_undecodable_picture_is_named(look):
     ] == [(2, "undecodable"), (3, "undecodable")]
     assert found["splits"]["train"]["bad_records"][0]["reason"] == (
         "holds a picture that does not decode (jpeg::Uncompress failed. Invalid JPEG "
-        "data or crop window.)"
+        "data or crop window)"
     )
     assert found["splits"]["train"]["records_by_label"] == {"1": 3, "2": 1}
 

@@ -135,3 +135,13 @@ def test_a_mounted_bucket_gets_whole_files_under_their_names(mounted):
 def test_a_local_dir_is_read_where_it_is(tmp_path):
     with storage.local_dir(str(tmp_path), ["x"]) as found:
         assert found == str(tmp_path)
+
+
+def test_a_file_below_a_file_is_absent(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    assert storage.read_bytes(str(tmp_path / "file" / "index.npz")) is None
+
+
+def test_a_file_that_can_not_be_read_is_named(tmp_path):
+    with pytest.raises(errors.StorageError, match=f"{tmp_path} can't be read .Is a di"):
+        storage.read_bytes(str(tmp_path))

@@ -82,14 +82,23 @@ def read_text(path: str) -> str | None:
 
 
 def read_bytes(path: str) -> bytes | None:
-    """The file's content, or None if there is no such file."""
+    """The file's content, or None if there is no such file.
+
+    Raises:
+        StorageError: If it is there and can't be read.
+    """
     if is_gs(path):
         return gcs.read_bytes(path)
     try:
         with open(path, "rb") as file:
             return file.read()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:
+        raise errors.StorageError(
+            f"{path} can't be read ({error.strerror}); expected a file that this user "
+            "may read."
+        ) from error
 
 
 def list_names(directory: str) -> list[str]:
