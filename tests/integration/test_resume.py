@@ -113,9 +113,9 @@ def test_kill_9_at_20_random_moments_loses_nothing(data_dir, uninterrupted, tmp_
     num_kills, number = 0, 0
     while num_kills < 20:
         job_dir = tmp_path / str(number)
-        # The last of them never come: such a job ends, and the next one begins.
+        # A moment after its end never comes: such a job is done, and the next begins.
         while jobs.kill_after(
-            data_dir, job_dir, secs=moments.uniform(1, 1.5 * secs), **FLAGS
+            data_dir, job_dir, secs=moments.uniform(1, secs), **FLAGS
         ):
             num_kills += 1
         assert_same(job_dir, uninterrupted)
