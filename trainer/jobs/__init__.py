@@ -1,0 +1,1 @@
+"""The service around the trainer: its config.yaml, tuning, and jobs. No TensorFlow."""

@@ -1,0 +1,245 @@
+"""YAML -> frozen dataclasses, with the line of whatever is wrong.
+
+A field is declared with `entry`; its key is the field's name in the API's camelCase.
+All problems of a file are gathered, so that one run names them all.
+"""
+
+import dataclasses
+import difflib
+import re
+import types
+import typing
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+import yaml
+
+EntryT = TypeVar("EntryT")
+
+_KINDS = {int: "an integer", float: "a number", bool: "true or false"}
+_BOOLS = {"true": True, "yes": True, "on": True, "false": False, "no": False}
+THE_FILE = "the file"
+_NULL = "tag:yaml.org,2002:null"
+
+
+def entry(default: Any = None, **limits: Any) -> Any:
+    """Declares a field that is read from a key.
+
+    Args:
+        default: Value where the key is absent.
+        **limits: `choices`: allowed texts; `minimum`: of a number; `required`: True
+            if the key must be there.
+
+    Returns:
+        A dataclass field.
+    """
+    return dataclasses.field(default=default, metadata={"limits": limits})
+
+
+def spell(name: str) -> str:
+    """The API's spelling of a field: max_trials is maxTrials."""
+    return re.sub("_([a-z])", lambda match: match[1].upper(), name)
+
+
+class Problems:
+    """Sentences about a file, each with its line."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._found: list[tuple[int, str]] = []
+
+    def add(self, line: int, sentence: str) -> None:
+        """Takes a sentence about a line, which counts from 1."""
+        self._found.append((line, sentence))
+
+    def sentences(self) -> list[str]:
+        """All of them, in order of lines."""
+        return [f"{self._path}, line {line}: {text}" for line, text in sorted(self._found)]
+
+
+def compose(text: str, path: str, problems: Problems) -> yaml.Node | None:
+    """The document's node; None after adding why there is none."""
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        problems.add(line, f"this is no YAML ({error.problem}); correct it.")
+        return None
+    except yaml.YAMLError as error:
+        problems.add(1, f"this is no YAML ({' '.join(str(error).split())}); correct it.")
+        return None
+    if node is None:
+        problems.add(1, f"{path} is empty; expected a mapping with trainingInput.")
+    return node
+
+
+def read_mapping(
+    node: yaml.Node, kind: type[EntryT], where: str, problems: Problems
+) -> EntryT:
+    """Reads a mapping into a dataclass.
+
+    Args:
+        node: What stands in the file.
+        kind: A dataclass whose fields are entries. If it has a field `line`, that
+            takes the line on which the mapping starts; if it has a method `problems`,
+            what that yields is added.
+        where: Name of the mapping in sentences; empty for the whole file.
+        problems: Takes what is wrong; such keys count with their default.
+    """
+    if not isinstance(node, yaml.MappingNode):
+        problems.add(_line(node), f"{where or THE_FILE} must be a mapping of keys and values.")
+        return kind()
+    fields = {
+        spell(field.name): field
+        for field in dataclasses.fields(kind)  # type: ignore[arg-type]
+        if "limits" in field.metadata
+    }
+    hints = typing.get_type_hints(kind)
+    values: dict[str, Any] = {}
+    wrong: set[str] = set()
+    for key, value in _keys_once(node, where, problems):
+        if key.value not in fields:
+            problems.add(_line(key), _describe_unknown(key.value, where, list(fields)))
+        elif value.tag != _NULL:
+            field = fields[key.value]
+            name = f"{where}.{key.value}".lstrip(".")
+            found = _read_value(value, hints[field.name], name, problems)
+            if found is None or not _is_allowed(found, field, name, value, problems):
+                wrong.add(field.name)
+            else:
+                values[field.name] = found
+    _check_required(fields, values.keys() | wrong, where, _line(node), problems)
+    if any(field.name == "line" for field in dataclasses.fields(kind)):  # type: ignore[arg-type]
+        values["line"] = _line(node)
+    made = kind(**values)
+    # A check across keys that are themselves wrong would say nothing new.
+    if not wrong and hasattr(made, "problems"):
+        for sentence in made.problems():
+            problems.add(_line(node), f"{where}: {sentence}")
+    return made
+
+
+def _keys_once(
+    node: yaml.MappingNode, where: str, problems: Problems
+) -> Iterator[tuple[yaml.ScalarNode, yaml.Node]]:
+    seen: dict[str, int] = {}
+    for key, value in node.value:
+        if not isinstance(key, yaml.ScalarNode):
+            problems.add(_line(key), f"{where or THE_FILE} has a key that is no text.")
+            continue
+        if key.value in seen:
+            problems.add(
+                _line(key),
+                f"{key.value} is in {where or THE_FILE} twice, first in "
+                f"line {seen[key.value]}; keep one.",
+            )
+            continue
+        seen[key.value] = _line(key)
+        yield key, value
+
+
+def _describe_unknown(key: str, where: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]}?" if near else f"it takes {', '.join(known)}."
+    return f"unknown key {key} in {where or THE_FILE}; {hint}"
+
+
+def _check_required(
+    fields: dict[str, Any], given: set[str], where: str, line: int, problems: Problems
+) -> None:
+    for key, field in fields.items():
+        if field.metadata["limits"].get("required") and field.name not in given:
+            problems.add(line, f"{where or THE_FILE} lacks {key}; add it.")
+
+
+def _read_value(node: yaml.Node, hint: Any, where: str, problems: Problems) -> Any:
+    """The typed value, or None after adding why there is none."""
+    hint = _without_none(hint)
+    if dataclasses.is_dataclass(hint):
+        return read_mapping(node, hint, where, problems)  # type: ignore[arg-type]
+    if typing.get_origin(hint) is tuple:
+        return _read_items(node, typing.get_args(hint)[0], where, problems)
+    if typing.get_origin(hint) is dict:
+        return _read_texts(node, where, problems)
+    return _read_scalar(node, hint, where, problems)
+
+
+def _without_none(hint: Any) -> Any:
+    if isinstance(hint, types.UnionType):
+        return next(one for one in typing.get_args(hint) if one is not type(None))
+    return hint
+
+
+def _read_items(
+    node: yaml.Node, kind: Any, where: str, problems: Problems
+) -> tuple[Any, ...] | None:
+    if not isinstance(node, yaml.SequenceNode):
+        problems.add(_line(node), f"{where} must be a list.")
+        return None
+    items = [
+        _read_value(item, kind, f"{where}[{number}]", problems)
+        for number, item in enumerate(node.value)
+    ]
+    return None if any(item is None for item in items) else tuple(items)
+
+
+def _read_texts(
+    node: yaml.Node, where: str, problems: Problems
+) -> dict[str, str] | None:
+    if not isinstance(node, yaml.MappingNode):
+        problems.add(_line(node), f"{where} must be a mapping of keys and values.")
+        return None
+    return {
+        key.value: str(_read_scalar(value, str, f"{where}.{key.value}", problems))
+        for key, value in _keys_once(node, where, problems)
+    }
+
+
+def _read_scalar(
+    node: yaml.Node, kind: type[Any], where: str, problems: Problems
+) -> Any:
+    """Reads text as written: the version 1.10 stays 1.10, and "8" is a number."""
+    if not isinstance(node, yaml.ScalarNode):
+        expected = _KINDS.get(kind, "one text")
+        problems.add(_line(node), f"{where} must be {expected}.")
+        return None
+    parsers: dict[type[Any], Callable[[str], Any]] = {bool: _parse_bool}
+    try:
+        return parsers.get(kind, kind)(node.value)
+    except ValueError:
+        problems.add(_line(node), f"{where} must be {_KINDS[kind]}, got {node.value!r}.")
+        return None
+
+
+def _parse_bool(text: str) -> bool:
+    if text.lower() not in (*_BOOLS, "off"):
+        raise ValueError(text)
+    return _BOOLS.get(text.lower(), False)
+
+
+def _is_allowed(
+    value: Any,
+    field: dataclasses.Field[Any],
+    where: str,
+    node: yaml.Node,
+    problems: Problems,
+) -> bool:
+    limits = field.metadata["limits"]
+    if "choices" in limits and value not in limits["choices"]:
+        near = difflib.get_close_matches(str(value), limits["choices"], n=1)
+        hint = f"; did you mean {near[0]}?" if near else "."
+        expected = ", ".join(limits["choices"])
+        problems.add(_line(node), f"{where} must be one of {expected}, got {value}{hint}")
+        return False
+    if "minimum" in limits and value < limits["minimum"]:
+        least = limits["minimum"]
+        problems.add(_line(node), f"{where} must be {least} or more, got {value}.")
+        return False
+    if limits.get("required") and value in ("", ()):
+        problems.add(_line(node), f"{where} must not be empty.")
+        return False
+    return True
+
+
+def _line(node: yaml.Node) -> int:
+    return node.start_mark.line + 1
