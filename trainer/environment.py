@@ -6,13 +6,15 @@ import logging
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from trainer import errors
 
 # Processors with one of these multiply bfloat16 and sum in float32.
 BFLOAT16_CPU_FLAGS = frozenset({"avx512_bf16", "amx_bf16"})
 CLUSTER_VARIABLES = ("TF_CONFIG", "CLUSTER_SPEC")
+# Starts of the names by which services tell a process where it stands.
+SERVICE_VARIABLES = (*CLUSTER_VARIABLES, "CLOUD_ML_", "AIP_")
 _QUIET_LEVEL = "3"
 _STDERR = 2
 
@@ -109,6 +111,23 @@ def _trial_of_cluster(variable: str) -> str:
             f"{text[:80]!r}; unset it to train on this machine alone."
         ) from error
     return str(trial)
+
+
+def child_variables(
+    given: Mapping[str, str], *, defaults: Mapping[str, str]
+) -> dict[str, str]:
+    """The surroundings of a process that a service would have started.
+
+    Args:
+        given: What the service would say; nothing that it said to us is passed on.
+        defaults: Set where the user has not.
+    """
+    own = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(SERVICE_VARIABLES)
+    }
+    return {**defaults, **own, **given}
 
 
 def num_cores() -> int:

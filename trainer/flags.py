@@ -3,7 +3,9 @@
 Accepts what the documented commands hold: `--name=value` and `--name value`, hyphens
 for underscores (`--job-dir`), stray quotes around values, repeated flags (the last
 one wins, since the tuning service appends its own; a field of type `tuple[str, ...]`
-takes them all). All that is wrong is named at once. Nothing here imports TensorFlow.
+takes them all). A bare `--` says nothing, unless the config has a field for what comes
+after it, as those of words have that hand training flags on. All that is wrong is named
+at once. Nothing here imports TensorFlow.
 """
 
 import dataclasses
@@ -47,7 +49,8 @@ def parse(argv: Sequence[str], config_class: type[ConfigT]) -> ConfigT:
     """
     known = _define_flags(config_class)
     problems: list[str] = []
-    texts = _collect(_split_arguments(argv, known, problems), config_class)
+    own, handed_on = _split_trailing(argv, config_class)
+    texts = _collect(_split_arguments(own, known, problems), config_class)
     parsed = {
         name: _parse_value(known, name, text, problems) for name, text in texts.items()
     }
@@ -59,7 +62,8 @@ def parse(argv: Sequence[str], config_class: type[ConfigT]) -> ConfigT:
             name: value
             for name, value in parsed.items()
             if value is not None and name not in limits
-        }
+        },
+        **handed_on,
     )
     problems += config.problems()  # type: ignore[attr-defined]
     if problems:
@@ -72,6 +76,8 @@ def format_help(config_class: type[Any]) -> str:
     lines = []
     for field in dataclasses.fields(config_class):
         head = f"  --{_spelled(field.name)}  ({_summary(field)})"
+        if _is_trailing(field):
+            head = "  -- --flag=value ..."
         lines += [*_wrap(head, 2), *_wrap(field.metadata["meaning"], 6)]
     return "\n".join(lines)
 
@@ -126,13 +132,31 @@ def _define_flags(config_class: type[Any]) -> flags.FlagValues:
     """Defines one absl flag a field."""
     known = flags.FlagValues()
     for field in dataclasses.fields(config_class):
-        _DEFINE[field.type](  # type: ignore[index]
-            field.name,
-            field.default,
-            field.metadata["meaning"],
-            flag_values=known,
-        )
+        if not _is_trailing(field):
+            _DEFINE[field.type](  # type: ignore[index]
+                field.name,
+                field.default,
+                field.metadata["meaning"],
+                flag_values=known,
+            )
     return known
+
+
+def _is_trailing(field: dataclasses.Field[Any]) -> bool:
+    return bool(field.metadata.get("trailing"))
+
+
+def _split_trailing(
+    argv: Sequence[str], config_class: type[Any]
+) -> tuple[Sequence[str], dict[str, tuple[str, ...]]]:
+    """The word's own arguments, and the field with those after a bare --."""
+    names = [
+        field.name for field in dataclasses.fields(config_class) if _is_trailing(field)
+    ]
+    if not names or "--" not in argv:
+        return argv, {}
+    place = list(argv).index("--")
+    return argv[:place], {names[0]: tuple(argv[place + 1 :])}
 
 
 def _split_arguments(

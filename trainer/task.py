@@ -47,6 +47,12 @@ def _inspect(job: config.InspectConfig) -> int:
     return inspect.run(job)
 
 
+def _tune(job: config.TuneConfig) -> int:
+    from trainer.jobs import tune
+
+    return tune.run(job)
+
+
 WORDS = {
     "train": Word(
         "Train a model; the best SavedModel goes to job-dir/model.",
@@ -68,6 +74,14 @@ WORDS = {
         "--json=findings.json",
         config.InspectConfig,
         _inspect,
+    ),
+    "tune": Word(
+        "Train several times, and find the flags that train best.",
+        "--config=config.yaml --job-dir=jobs/tuned -- "
+        "--training_data_path='data/train-*' "
+        "--validation_data_path='data/validation-*' --num_classes=5 --max_steps=3000",
+        config.TuneConfig,
+        _tune,
     ),
 }
 DEFAULT_WORD = "train"

@@ -8,6 +8,7 @@ TensorFlow.
 from trainer.config.convert import ConvertConfig
 from trainer.config.inspect import InspectConfig
 from trainer.config.train import MODEL_IMAGE_SIZES, OPTIMIZER_ARGUMENTS, TrainConfig
+from trainer.config.tune import TuneConfig
 
 __all__ = [
     "MODEL_IMAGE_SIZES",
@@ -15,4 +16,5 @@ __all__ = [
     "ConvertConfig",
     "InspectConfig",
     "TrainConfig",
+    "TuneConfig",
 ]

@@ -1,4 +1,4 @@
-"""How a config declares a field that becomes a flag."""
+"""How a config declares a field that is filled from the command line."""
 
 import dataclasses
 from typing import Any
@@ -19,4 +19,18 @@ def knob(default: Any, meaning: str, **limits: Any) -> Any:
     """
     return dataclasses.field(
         default=default, metadata={"meaning": meaning, "limits": limits}
+    )
+
+
+def trailing(meaning: str) -> Any:
+    """Declares the field, of type `tuple[str, ...]`, that takes all after a bare --.
+
+    Args:
+        meaning: Help text, one or two sentences.
+
+    Returns:
+        A dataclass field.
+    """
+    return dataclasses.field(
+        default=(), metadata={"meaning": meaning, "limits": {}, "trailing": True}
     )

@@ -33,9 +33,7 @@ class ParameterSpec:
     max_value: float | None = entry()
     categorical_values: tuple[str, ...] = entry(())
     discrete_values: tuple[float, ...] = entry(())
-    scale_type: str = entry(
-        NO_SCALE, choices=(NO_SCALE, LINEAR, LOG, REVERSE_LOG)
-    )
+    scale_type: str = entry(NO_SCALE, choices=(NO_SCALE, LINEAR, LOG, REVERSE_LOG))
     line: int = dataclasses.field(default=0, compare=False)
 
     @property

@@ -54,7 +54,9 @@ class Problems:
 
     def sentences(self) -> list[str]:
         """All of them, in order of lines."""
-        return [f"{self._path}, line {line}: {text}" for line, text in sorted(self._found)]
+        return [
+            f"{self._path}, line {line}: {text}" for line, text in sorted(self._found)
+        ]
 
 
 def compose(text: str, path: str, problems: Problems) -> yaml.Node | None:
@@ -66,7 +68,9 @@ def compose(text: str, path: str, problems: Problems) -> yaml.Node | None:
         problems.add(line, f"this is no YAML ({error.problem}); correct it.")
         return None
     except yaml.YAMLError as error:
-        problems.add(1, f"this is no YAML ({' '.join(str(error).split())}); correct it.")
+        problems.add(
+            1, f"this is no YAML ({' '.join(str(error).split())}); correct it."
+        )
         return None
     if node is None:
         problems.add(1, f"{path} is empty; expected a mapping with trainingInput.")
@@ -87,29 +91,14 @@ def read_mapping(
         problems: Takes what is wrong; such keys count with their default.
     """
     if not isinstance(node, yaml.MappingNode):
-        problems.add(_line(node), f"{where or THE_FILE} must be a mapping of keys and values.")
+        problems.add(
+            _line(node), f"{where or THE_FILE} must be a mapping of keys and values."
+        )
         return kind()
-    fields = {
-        spell(field.name): field
-        for field in dataclasses.fields(kind)  # type: ignore[arg-type]
-        if "limits" in field.metadata
-    }
-    hints = typing.get_type_hints(kind)
-    values: dict[str, Any] = {}
-    wrong: set[str] = set()
-    for key, value in _keys_once(node, where, problems):
-        if key.value not in fields:
-            problems.add(_line(key), _describe_unknown(key.value, where, list(fields)))
-        elif value.tag != _NULL:
-            field = fields[key.value]
-            name = f"{where}.{key.value}".lstrip(".")
-            found = _read_value(value, hints[field.name], name, problems)
-            if found is None or not _is_allowed(found, field, name, value, problems):
-                wrong.add(field.name)
-            else:
-                values[field.name] = found
+    fields = _fields_by_key(kind)
+    values, wrong = _read_fields(node, fields, where, problems)
     _check_required(fields, values.keys() | wrong, where, _line(node), problems)
-    if any(field.name == "line" for field in dataclasses.fields(kind)):  # type: ignore[arg-type]
+    if "line" in typing.get_type_hints(kind):
         values["line"] = _line(node)
     made = kind(**values)
     # A check across keys that are themselves wrong would say nothing new.
@@ -117,6 +106,39 @@ def read_mapping(
         for sentence in made.problems():
             problems.add(_line(node), f"{where}: {sentence}")
     return made
+
+
+def _fields_by_key(kind: type[Any]) -> dict[str, tuple[dataclasses.Field[Any], Any]]:
+    """Each entry of a dataclass and its type, by its key in the file."""
+    hints = typing.get_type_hints(kind)
+    return {
+        spell(field.name): (field, hints[field.name])
+        for field in dataclasses.fields(kind)
+        if "limits" in field.metadata
+    }
+
+
+def _read_fields(
+    node: yaml.MappingNode,
+    fields: dict[str, tuple[dataclasses.Field[Any], Any]],
+    where: str,
+    problems: Problems,
+) -> tuple[dict[str, Any], set[str]]:
+    """Values by name of field, and the names of those that are wrong."""
+    values: dict[str, Any] = {}
+    wrong: set[str] = set()
+    for key, value in _keys_once(node, where, problems):
+        if key.value not in fields:
+            problems.add(_line(key), _describe_unknown(key.value, where, list(fields)))
+        elif value.tag != _NULL:
+            field, hint = fields[key.value]
+            name = f"{where}.{key.value}".lstrip(".")
+            found = _read_value(value, hint, name, problems)
+            if found is None or not _is_allowed(found, field, name, value, problems):
+                wrong.add(field.name)
+            else:
+                values[field.name] = found
+    return values, wrong
 
 
 def _keys_once(
@@ -145,9 +167,13 @@ def _describe_unknown(key: str, where: str, known: list[str]) -> str:
 
 
 def _check_required(
-    fields: dict[str, Any], given: set[str], where: str, line: int, problems: Problems
+    fields: dict[str, tuple[dataclasses.Field[Any], Any]],
+    given: set[str],
+    where: str,
+    line: int,
+    problems: Problems,
 ) -> None:
-    for key, field in fields.items():
+    for key, (field, _) in fields.items():
         if field.metadata["limits"].get("required") and field.name not in given:
             problems.add(line, f"{where or THE_FILE} lacks {key}; add it.")
 
@@ -207,7 +233,9 @@ def _read_scalar(
     try:
         return parsers.get(kind, kind)(node.value)
     except ValueError:
-        problems.add(_line(node), f"{where} must be {_KINDS[kind]}, got {node.value!r}.")
+        problems.add(
+            _line(node), f"{where} must be {_KINDS[kind]}, got {node.value!r}."
+        )
         return None
 
 
@@ -229,7 +257,9 @@ def _is_allowed(
         near = difflib.get_close_matches(str(value), limits["choices"], n=1)
         hint = f"; did you mean {near[0]}?" if near else "."
         expected = ", ".join(limits["choices"])
-        problems.add(_line(node), f"{where} must be one of {expected}, got {value}{hint}")
+        problems.add(
+            _line(node), f"{where} must be one of {expected}, got {value}{hint}"
+        )
         return False
     if "minimum" in limits and value < limits["minimum"]:
         least = limits["minimum"]

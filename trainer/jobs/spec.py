@@ -101,7 +101,7 @@ class HyperparameterSpec:
     max_trials: int = entry(1, minimum=1)
     max_parallel_trials: int = entry(1, minimum=1)
     max_failed_trials: int = entry(0, minimum=0)
-    enable_trial_early_stopping: bool = entry(False)  # noqa: FBT003
+    enable_trial_early_stopping: bool = entry(False)
     resume_previous_job_id: str = entry("")
     algorithm: str = entry(
         "ALGORITHM_UNSPECIFIED",
@@ -162,12 +162,21 @@ class TrainingInput:
     job_dir: str = entry("")
     runtime_version: str = entry("")
     python_version: str = entry("")
-    use_chief_in_tf_config: bool = entry(False)  # noqa: FBT003
+    use_chief_in_tf_config: bool = entry(False)
     encryption_config: EncryptionConfig | None = entry()
     scheduling: Scheduling | None = entry()
     network: str = entry("")
     service_account: str = entry("")
-    enable_web_access: bool = entry(False)  # noqa: FBT003
+    enable_web_access: bool = entry(False)
+
+    @property
+    def has_tpu(self) -> bool:
+        """True if any machine has a TPU."""
+        configs = (self.master_config, self.worker_config)
+        accelerators = [one.accelerator_config for one in configs if one]
+        return self.scale_tier == "BASIC_TPU" or any(
+            one.type.startswith("TPU") for one in accelerators if one
+        )
 
     def problems(self) -> Iterator[str]:
         """Yields a sentence for each combination that can't work."""

@@ -21,6 +21,7 @@ class Trial:
         is_stopped_early: True if it had no prospect of becoming the best.
         start_time: When it first started.
         end_time: When it ended.
+        runtime_version: TensorFlow of its model; empty if it has none.
     """
 
     trial_id: int
@@ -30,11 +31,17 @@ class Trial:
     is_stopped_early: bool = False
     start_time: datetime.datetime = dataclasses.field(default_factory=lambda: now())
     end_time: datetime.datetime | None = None
+    runtime_version: str = ""
 
     @property
     def objective(self) -> float | None:
         """The last measurement, which is the service's finalMetric."""
         return next(reversed(self.measurements.values()), None)
+
+    @property
+    def secs(self) -> float:
+        """From its first start to its end, or to now."""
+        return ((self.end_time or now()) - self.start_time).total_seconds()
 
     def measure(self, found: dict[int, float]) -> bool:
         """Takes measurements; True if there is a new one."""

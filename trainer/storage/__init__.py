@@ -17,6 +17,7 @@ from trainer.storage.files import (
     writing,
 )
 from trainer.storage.gcs import download
+from trainer.storage.locks import try_lock
 from trainer.storage.matching import find_files, match_files
 from trainer.storage.paths import StoredFile, absolute, is_gs, takes_whole_files
 from trainer.storage.publishing import (
@@ -45,6 +46,7 @@ __all__ = [
     "remove_stale_staging",
     "staging_dir",
     "takes_whole_files",
+    "try_lock",
     "write_bytes",
     "write_text",
     "writing",

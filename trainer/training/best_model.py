@@ -6,10 +6,9 @@ import os
 from trainer import environment, storage
 from trainer.serving import export
 from trainer.training import history
-from trainer.training.layout import JobLayout
+from trainer.training.layout import DEPLOYMENT_CONFIG, JobLayout
 
 MARKER = "saved_model.pb"
-DEPLOYMENT_CONFIG = "deployment_config.yaml"
 LABELS = "labels.txt"
 
 

@@ -3,6 +3,9 @@
 import dataclasses
 import os
 
+# Beside each SavedModel, for gcloud ai-platform versions create --config.
+DEPLOYMENT_CONFIG = "deployment_config.yaml"
+
 
 @dataclasses.dataclass(frozen=True)
 class JobLayout:

@@ -1,0 +1,214 @@
+"""One trial as a process or container of its own, in the service's surroundings.
+
+Source of the variables: docs/contract.md, "Trials".
+"""
+
+import ctypes
+import dataclasses
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+
+from trainer import environment, errors, storage
+from trainer.jobs import metric_file, reader, trial
+from trainer.jobs.plan import Plan
+
+LAST_LINES = 12
+TAIL_BYTES = 16_384
+# Above these a shell, and Docker, reports a process that a signal ended.
+_SIGNALLED = 128
+_PATH_FLAGS = (
+    "training_data_path",
+    "validation_data_path",
+    "pretrained_checkpoint_path",
+    "job_dir",
+    "cache_dir",
+)
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None)
+
+
+class TrialProcess:
+    """A running trial: its measurements, its end, and its last words."""
+
+    def __init__(self, plan: Plan, one: trial.Trial, work: str, lock: int) -> None:
+        """Starts it.
+
+        Args:
+            plan: The tuning.
+            one: The trial; its checkpoints, if there are any, are gone on from.
+            work: Local folder for log and metric file.
+            lock: Descriptor of the study's lock, which the process holds as well.
+
+        Raises:
+            ConfigError: If there is no Docker to run an image.
+            StorageError: If its log can't be written.
+        """
+        self.trial = one
+        self._tag = plan.hyperparameters.hyperparameter_metric_tag
+        self._metric_path, self._log_path = _own_paths(work, one)
+        self._kept_log_path = _kept_log_path(plan.job_dir, one)
+        variables = build_variables(plan, one, self._metric_path)
+        command = build_command(plan, one, work, variables)
+        with storage.writing(self._log_path):
+            log = open(self._log_path, "ab")  # noqa: SIM115 (closed below)
+        with log:
+            try:
+                self._process = subprocess.Popen(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    env=environment.child_variables(
+                        variables, defaults=_share_of_machine(plan.max_parallel_trials)
+                    ),
+                    pass_fds=[lock],
+                    # Ctrl-C on a terminal is for the tuner, which tells its trials.
+                    start_new_session=True,
+                    preexec_fn=_end_with_parent,
+                )
+            except FileNotFoundError as error:
+                raise errors.ConfigError(
+                    f"--image={plan.image} needs the command {command[0]}, which is "
+                    "not on PATH; install Docker, or leave --image out."
+                ) from error
+
+    def read_report(self) -> metric_file.Report:
+        """What it reported so far."""
+        return metric_file.read(self._metric_path, self._tag)
+
+    def poll(self) -> int | None:
+        """The exit code; negative if a signal ended it, None while it runs."""
+        code = self._process.poll()
+        if code is not None and code > _SIGNALLED:
+            return _SIGNALLED - code
+        return code
+
+    def stop(self) -> None:
+        """Asks it to save a checkpoint and end."""
+        self._process.terminate()
+
+    def kill(self) -> None:
+        """Ends it at once."""
+        self._process.kill()
+
+    def wait(self) -> None:
+        """Waits for its end."""
+        self._process.wait()
+
+    def read_last_lines(self) -> list[str]:
+        """The end of its log."""
+        with open(self._log_path, "rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - TAIL_BYTES))
+            text = file.read().decode(errors="replace")
+        return text.splitlines()[-LAST_LINES:]
+
+    def keep_log(self) -> None:
+        """Puts the log beside the trial's outputs, where those are on gs://."""
+        if self._kept_log_path:
+            storage.put_file(self._log_path, self._kept_log_path)
+
+
+def remove_traces(work: str, one: trial.Trial) -> None:
+    """Removes what an earlier trial of this id left in the local folder."""
+    storage.remove_files(list(_own_paths(work, one)))
+
+
+def _own_paths(work: str, one: trial.Trial) -> tuple[str, str]:
+    """The metric file and the log."""
+    start = os.path.join(work, f"trial_{one.trial_id}")
+    return f"{start}.metrics", f"{start}.log"
+
+
+def build_variables(plan: Plan, one: trial.Trial, metric_path: str) -> dict[str, str]:
+    """What the service told a trial through its environment."""
+    cluster = {
+        "cluster": {"master": ["127.0.0.1:2222"]},
+        "task": {"type": "master", "index": 0, "trial": str(one.trial_id)},
+        "job": _describe_job(plan),
+        "environment": "cloud",
+    }
+    name = os.path.basename(plan.job_dir.rstrip("/"))
+    return {
+        "CLOUD_ML_JOB_ID": environment.job_id(name),
+        "CLOUD_ML_TRIAL_ID": str(one.trial_id),
+        "CLOUD_ML_HP_METRIC_FILE": metric_path,
+        "CLOUD_ML_HP_METRIC_TAG": plan.hyperparameters.hyperparameter_metric_tag,
+        "TF_CONFIG": json.dumps(cluster),
+        "CLUSTER_SPEC": json.dumps(cluster),
+    }
+
+
+def build_command(
+    plan: Plan, one: trial.Trial, work: str, variables: dict[str, str]
+) -> list[str]:
+    """The command line of a trial; in a container, paths are those outside."""
+    trained = list(plan.trial_flags(one.values))
+    if not plan.image:
+        return [sys.executable, "-m", "trainer.task", *trained]
+    folders = sorted({os.getcwd(), work, *_local_folders(plan)})
+    shared = {**_share_of_machine(plan.max_parallel_trials), **variables}
+    return [
+        *("docker", "run", "--rm", f"--name={_name_container(plan, one)}"),
+        f"--user={os.getuid()}:{os.getgid()}",
+        f"--workdir={os.getcwd()}",
+        *(f"--volume={folder}:{folder}" for folder in folders),
+        *(f"--env={name}={value}" for name, value in shared.items()),
+        plan.image,
+        *trained,
+    ]
+
+
+def _name_container(plan: Plan, one: trial.Trial) -> str:
+    """The same for the same trial: a second container of it can't start."""
+    key = hashlib.sha256(storage.absolute(plan.job_dir).encode()).hexdigest()[:12]
+    return f"tune-{key}-trial-{one.trial_id}"
+
+
+def _local_folders(plan: Plan) -> Iterator[str]:
+    """Folders that hold what flags name by a local path."""
+    for flag in _PATH_FLAGS:
+        path = getattr(plan.train, flag)
+        if path and not storage.is_gs(path):
+            is_root = flag in ("job_dir", "cache_dir")
+            yield os.path.abspath(path if is_root else os.path.dirname(path))
+
+
+def _describe_job(plan: Plan) -> dict[str, object]:
+    """TrainingInput in the API's spelling, without what was not given."""
+
+    def spell(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        return {
+            reader.spell(name): value
+            for name, value in pairs
+            if value not in (None, "", ()) and name != "line"
+        }
+
+    return dataclasses.asdict(plan.training_input, dict_factory=spell)
+
+
+def _share_of_machine(num_parallel: int) -> dict[str, str]:
+    """Limits under which trials side by side do not take each other's cores."""
+    threads = str(max(1, environment.num_cores() // num_parallel))
+    limits = dict.fromkeys(
+        ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), threads
+    )
+    # Else the first one takes all memory of a GPU.
+    return {**limits, "TF_FORCE_GPU_ALLOW_GROWTH": "true"} if num_parallel > 1 else {}
+
+
+def _end_with_parent() -> None:
+    """Has the kernel send SIGTERM if the tuner is killed: checkpoint, then end."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _kept_log_path(job_dir: str, one: trial.Trial) -> str:
+    """Where the log goes at the end; empty where it is in the job-dir anyway."""
+    if not storage.takes_whole_files(job_dir):
+        return ""
+    return os.path.join(job_dir, "tuning", f"trial_{one.trial_id}.log")
