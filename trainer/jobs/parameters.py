@@ -164,7 +164,7 @@ class ParameterSpec:
             )
         if self.type == "INTEGER":
             for key, value in (("minValue", self.low), ("maxValue", self.high)):
-                if not value.is_integer():
+                if value % 1:
                     yield f"{key} of an INTEGER must be an integer, got {value:g}."
         yield from self._problems_of_log("minValue")
 
