@@ -88,3 +88,16 @@ def test_cpu_flags_are_read_on_linux():
 
 def test_a_process_may_use_some_core():
     assert 1 <= environment.num_cores() <= os.cpu_count()
+
+
+def test_a_child_has_what_it_is_given_and_nothing_that_a_service_told_us(monkeypatch):
+    for name in ("TF_CONFIG", "CLUSTER_SPEC", "CLOUD_ML_TRIAL_ID", "AIP_MODEL_DIR"):
+        monkeypatch.setenv(name, "ours")
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    found = environment.child_variables(
+        {"CLOUD_ML_TRIAL_ID": "3"}, defaults={"OMP_NUM_THREADS": "1", "MORE": "1"}
+    )
+    assert found["CLOUD_ML_TRIAL_ID"] == "3"
+    assert (found["OMP_NUM_THREADS"], found["MORE"]) == ("7", "1")
+    assert found["PATH"] == os.environ["PATH"]
+    assert not {"TF_CONFIG", "CLUSTER_SPEC", "AIP_MODEL_DIR"} & found.keys()

@@ -235,3 +235,22 @@ def test_a_required_repeatable_flag_needs_values(argv, message):
 def test_help_says_that_a_flag_may_be_repeated():
     text = flags.format_help(Repeatable)
     assert "--words  (str, may be repeated; required)" in text
+
+
+def test_what_comes_after_a_bare_hyphen_pair_is_handed_on():
+    found = flags.parse(
+        ["--config=a", "--", "--job-dir=b", "--", "--max_steps", "3"], config.TuneConfig
+    )
+    assert found.training_flags == ("--job-dir=b", "--", "--max_steps", "3")
+    assert found.job_dir == ""
+
+
+def test_nothing_after_it_is_nothing_handed_on():
+    for argv in (["--config=a"], ["--config=a", "--"]):
+        assert flags.parse(argv, config.TuneConfig).training_flags == ()
+
+
+def test_the_field_of_what_is_handed_on_is_no_flag():
+    (problem,) = problems_of(["--config=a", "--training_flags=b"], config.TuneConfig)
+    assert problem.startswith("Unknown flag --training_flags")
+    assert "  -- --flag=value ..." in flags.format_help(config.TuneConfig)

@@ -123,9 +123,7 @@ def test_what_can_not_work_is_refused(tmp_path, old, new, sentence):
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(
-        errors.StorageError, match=r"--config=.*/config\.yaml is not th"
-    ):
+    with pytest.raises(errors.StorageError, match=r"config\.yaml is not there"):
         spec.load(str(tmp_path / "config.yaml"))
 
 

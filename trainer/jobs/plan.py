@@ -138,26 +138,33 @@ def _problems_of_metric(path: str, tuned: spec.HyperparameterSpec) -> Iterator[s
 def _check_flags(
     given: Sequence[str], params: Sequence[ParameterSpec]
 ) -> tuple[config.TrainConfig | None, list[str]]:
-    """Parses the flags with the ends of each parameter's range, one at a time.
+    """Parses the flags with values of which all can work if these can.
 
     Returns:
         A trial's config if there is one, and what is wrong, each thing once.
     """
     known = _trained_flags()
     tried = [param for param in params if param.parameter_name in known]
-    middle = {param.parameter_name: param.from_unit(0.5) for param in tried}
-    problems: dict[str, None] = {}
+    problems: dict[str, str] = {}
     train = None
-    for param in tried:
+    for values in _vary(tried):
+        arguments = [*given, *_format_values(tried, values)]
+        try:
+            train = flags.parse(arguments, config.TrainConfig)
+        except errors.ConfigError as error:
+            for sentence in str(error).splitlines():
+                # One value of a flag that can't work speaks for others.
+                problems.setdefault(sentence.partition(", got ")[0], sentence)
+    return train, list(problems.values())
+
+
+def _vary(params: Sequence[ParameterSpec]) -> Iterator[Values]:
+    """The middle of all ranges, and from there the ends of one at a time."""
+    middle = {param.parameter_name: param.from_unit(0.5) for param in params}
+    yield middle
+    for param in params:
         for edge in param.edges():
-            values = {**middle, param.parameter_name: edge}
-            try:
-                train = flags.parse(
-                    [*given, *_format_values(tried, values)], config.TrainConfig
-                )
-            except errors.ConfigError as error:
-                problems.update(dict.fromkeys(str(error).splitlines()))
-    return train, list(problems)
+            yield {**middle, param.parameter_name: edge}
 
 
 def _warn(

@@ -85,11 +85,10 @@ class Study:
         )
 
     def _try_failed_again(self) -> None:
-        """Where all failed, the owner has mended something before trying again."""
-        if any(one.state != trial.FAILED for one in self.trials):
-            return
-        for one in self.trials:
-            one.state, one.end_time = trial.RUNNING, None
+        """Where none succeeded, the owner has mended something meanwhile."""
+        if self.best is None:
+            for one in self.trials:
+                one.state, one.end_time = trial.RUNNING, None
 
 
 def _describe(plan: Plan) -> dict[str, Any]:

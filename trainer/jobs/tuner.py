@@ -10,7 +10,7 @@ from trainer.jobs.study import Study
 from trainer.jobs.trial_process import TrialProcess
 from trainer.training.interruption import Interruption
 
-POLL_SECS = 0.5
+POLL_SECS = 0.2
 # Source: docs/contract.md, "Tuning": restarts of a worker that did not end by itself.
 MAX_RESTARTS = 5
 # Failures after which a tuning ends if none succeeded and maxFailedTrials is 0, which
@@ -161,7 +161,7 @@ class Tuner:
         return (
             f"hyperparameterMetricTag is {self._study.spec.hyperparameter_metric_tag}, "
             f"which trial {one.trial_id} did not report; it reported {found}. Correct "
-            "the tag."
+            "the tag, and give another --job-dir."
         )
 
     def _log_measurement(self, one: trial.Trial) -> None:

@@ -16,7 +16,7 @@ class TuningProgress(Protocol):
     """Shows where a tuning is."""
 
     def show(self, study: Study) -> None:
-        """Shows it; called twice a second."""
+        """Shows it; called several times a second."""
 
 
 class Lines:
