@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import optuna
 
-from trainer.jobs import parameters, search, spec, trial
+from trainer.jobs import parameters, sampler, search, spec, trial
 
 Params = tuple[parameters.ParameterSpec, ...]
 
@@ -69,11 +69,11 @@ def suggest_by_tpe(
     seed: int,
 ) -> parameters.Values:
     """Optuna's own default, for comparison."""
-    sampler = optuna.samplers.TPESampler(
+    tpe = optuna.samplers.TPESampler(
         seed=1000 * seed + number,
-        n_startup_trials=search.STARTUP_TRIALS * (len(tuned.params) + 1),
+        n_startup_trials=sampler.STARTUP_TRIALS * (len(tuned.params) + 1),
     )
-    study = search.open_study(tuned, trials, sampler)
+    study = search.open_study(tuned, trials, tpe)
     names = [param.parameter_name for param in tuned.params]
     unit = optuna.distributions.FloatDistribution(0.0, 1.0)
     found = study.ask(dict.fromkeys(names, unit)).params

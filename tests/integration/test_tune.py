@@ -247,6 +247,37 @@ def test_a_full_disk_ends_with_a_sentence(tmp_path, docker_dir):
     )
 
 
+def test_max_running_time_is_heard(tmp_path, docker_dir):
+    code, _, log = tune(
+        tmp_path,
+        docker_dir,
+        "slow",
+        maxTrials=1,
+        workerCount="1\n  scheduling: {maxRunningTime: 0.5s}",
+    )
+    assert code == 1
+    assert "scheduling.maxRunningTime is over; trials have saved a checkpoint" in log
+
+
+def test_a_study_may_be_on_gs(tmp_path, docker_dir, bucket, monkeypatch):
+    # Logs and metric files are below the temporary folder then.
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    config = tuning.write_config(tmp_path, maxTrials=2)
+    job_dir = f"{bucket.url}/tuned"
+    arguments = command(config, job_dir, *FLAGS, image="good")
+    code, stdout, log = run(arguments, docker_dir)
+    assert code == 0, log
+    assert f"model: {job_dir}/model/trial_" in stdout
+    assert {
+        "tuned/trials.json",
+        "tuned/tuning.html",
+        "tuned/tuning/trial_1.log",
+    } <= set(bucket.names())
+    code, again, log = run(arguments, docker_dir)
+    assert (code, again) == (0, stdout), log
+    assert "| start |" not in log
+
+
 def test_no_docker_is_said(tmp_path):
     config = tuning.write_config(tmp_path)
     arguments = command(config, tmp_path / "tuned", *FLAGS, image="good")
@@ -299,7 +330,7 @@ def is_gone(job_dir):
 def test_a_tuner_that_was_killed_goes_on_with_real_trials(data_dir, tmp_path):
     config = tuning.write_config(tmp_path, maxTrials=2, maxParallelTrials=2)
     job_dir = tmp_path / "tuned"
-    arguments = command(config, job_dir, *train_flags(data_dir))
+    arguments = command(config, job_dir, *train_flags(data_dir, "--max_steps=12"))
     with start(arguments, None) as first:
         log = wait_for_line(first, "| step 4 |")
         first.kill()
@@ -313,16 +344,15 @@ def test_a_tuner_that_was_killed_goes_on_with_real_trials(data_dir, tmp_path):
     for number, one in trials.items():
         assert one["state"] == "SUCCEEDED"
         assert one["hyperparameters"] == started[number]["hyperparameters"]
-        assert [two["trainingStep"] for two in one["allMetrics"]] == ["4", "8"]
+        assert [two["trainingStep"] for two in one["allMetrics"]] == ["4", "8", "12"]
         for place in (f"model/trial_{number}", f"{number}/model"):
             assert (job_dir / place / "saved_model.pb").is_file()
         assert one["builtInAlgorithmOutput"]["modelPath"] == str(
             job_dir / "model" / f"trial_{number}"
         )
-    assert any(
-        "resume | step" in path.read_text()
-        for path in (job_dir / "tuning").glob("trial_*.log")
-    )
+    logs = "".join(path.read_text() for path in job_dir.glob("tuning/trial_*.log"))
+    assert "Ended by SIGTERM; the same command resumes." in logs
+    assert "resume | step" in logs
     assert f"model: {job_dir}/model/trial_{next(iter(trials))}\n" in stdout
     assert is_gone(job_dir)
 

@@ -91,7 +91,7 @@ def test_all_flags_are_checked_with_all_ends_of_ranges(tmp_path):
         "line 32: parameterName job_dir is no flag of train that can be tuned",
         "--max_steps must be 1 or more, got 0.",
         "--label_smoothing must be 0.0 or more, below 1.0, got 1.0.",
-        "--train_batch_size must be an integer, got '8.0'.",
+        "--train_batch_size must be an integer, got '8.5'.",
         "--optimizer_type must be one of",
     ):
         assert found.count(sentence) == 1

@@ -99,19 +99,21 @@ def test_a_grid_has_each_point_once():
     assert next(iter(points)) == ("adam", 0.1, 1)
 
 
-def test_failed_trials_teach_nothing_and_categories_are_learned():
+def test_failed_trials_count_as_the_worst_and_categories_are_learned():
     tuned = tuning.tuned(tuning.categorical("adam", "momentum", "rmsprop"))
     trials = [
         tuning.ended(number, {"optimizer_type": name}, value)
         for number, (name, value) in enumerate(
-            [("adam", 0.2), ("momentum", 0.8), ("rmsprop", 0.3)] * 3, start=1
+            [("adam", 0.2), ("momentum", 0.8), ("rmsprop", 0.79)] * 3, start=1
         )
     ]
-    failed = trial.Trial(10, {"optimizer_type": "rmsprop"})
-    failed.measure({1: 0.99})
-    failed.end(trial.FAILED)
-    found = search.suggest(tuned, [*trials, failed], number=11)
-    assert found == {"optimizer_type": "momentum"}
+    assert search.suggest(tuned, trials, number=11) == {"optimizer_type": "momentum"}
+    for number in (10, 11):
+        failed = trial.Trial(number, {"optimizer_type": "momentum"})
+        failed.measure({1: 0.99})
+        failed.end(trial.FAILED)
+        trials.append(failed)
+    assert search.suggest(tuned, trials, number=12) == {"optimizer_type": "rmsprop"}
 
 
 def test_integers_stay_integers():

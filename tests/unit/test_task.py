@@ -41,7 +41,7 @@ def test_an_unknown_word_ends_with_1(caplog):
     assert "Unknown word 'trian'; expected one of train, convert" in caplog.text
 
 
-@pytest.mark.parametrize("word", [[], ["train"], ["convert"]])
+@pytest.mark.parametrize("word", [[], ["train"], ["convert"], ["tune"]])
 @pytest.mark.parametrize("flag", sorted(flags.HELP_FLAGS))
 def test_help_ends_with_0(capsys, word, flag):
     assert task.main([*word, flag]) == 0

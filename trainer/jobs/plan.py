@@ -14,7 +14,7 @@ from trainer.jobs.parameters import ParameterSpec, Values
 from trainer.training import history
 
 # Of trainingInput, what is heard here.
-_HEARD = ("hyperparameters", "args", "job_dir")
+_HEARD = ("hyperparameters", "args", "job_dir", "scheduling")
 # Each trial's outputs have their place below the tuning's own.
 _NEVER_TUNED = "job_dir"
 

@@ -126,7 +126,8 @@ def read_runtime_version(job_dir: str, one: trial.Trial) -> str:
     """The TensorFlow that wrote the trial's model; empty if there is no model."""
     path = f"{model_dir(job_dir, one)}/{layout.DEPLOYMENT_CONFIG}"
     text = storage.read_text(path)
-    return "" if text is None else str(yaml.safe_load(text)["runtimeVersion"])
+    described = yaml.safe_load(text) if text else None
+    return str(described.get("runtimeVersion", "")) if described else ""
 
 
 def _format_time(time: datetime.datetime) -> str:

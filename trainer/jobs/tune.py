@@ -49,6 +49,8 @@ def check_installed() -> None:
     Raises:
         ConfigError: If not, with the command that installs them.
     """
+    # Where its caches are is nothing that a user of tune has to know.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     try:
         import matplotlib  # noqa: F401
         import optuna  # noqa: F401

@@ -1,6 +1,7 @@
 """Runs trials until there are enough: starts, measures, stops and counts them."""
 
 import logging
+import math
 import time
 
 from trainer import errors
@@ -40,6 +41,9 @@ class Tuner:
         self._stopping: set[int] = set()
         self._restarts: dict[int, int] = {}
         self._num_failed = 0
+        scheduling = plan.training_input.scheduling
+        secs = scheduling.max_running_secs if scheduling else None
+        self._deadline = math.inf if secs is None else time.monotonic() + secs
 
     def run(
         self, interruption: Interruption, shown: tuning_progress.TuningProgress
@@ -48,7 +52,7 @@ class Tuner:
 
         Raises:
             Interrupted: If this process was asked to end; trials have saved by then.
-            TrainingError: If too many trials failed.
+            TrainingError: If too many trials failed, or maxRunningTime is over.
             ConfigError: If the metric is never reported.
             StorageError: If the study can't be written.
         """
@@ -56,6 +60,7 @@ class Tuner:
             self._fill()
             while self._processes:
                 interruption.check()
+                self._check_deadline()
                 for process in list(self._processes):
                     self._look_after(process)
                 self._fill()
@@ -67,6 +72,13 @@ class Tuner:
             raise errors.TrainingError(
                 f"None of {len(self._study.trials)} trials succeeded; the lines above "
                 "say why. Mend it, then run the same command again."
+            )
+
+    def _check_deadline(self) -> None:
+        if time.monotonic() > self._deadline:
+            raise errors.TrainingError(
+                "scheduling.maxRunningTime is over; trials have saved a checkpoint. "
+                "Raise it, and run the same command again to go on."
             )
 
     def _fill(self) -> None:
