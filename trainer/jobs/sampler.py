@@ -119,11 +119,18 @@ def unit_distributions(
 def _to_gains(
     study: optuna.Study, ended: Sequence[optuna.trial.FrozenTrial]
 ) -> np.ndarray:
-    """Values of which more is better; a trial that failed counts as the worst."""
+    """Values of which more is better; a trial that failed counts as the worst.
+
+    None is further below the median than the best is above: a trial that diverged
+    would hide the differences between good ones.
+    """
     sign = 1.0 if study.direction == optuna.study.StudyDirection.MAXIMIZE else -1.0
     gains = [None if one.value is None else sign * one.value for one in ended]
     worst = min(gain for gain in gains if gain is not None)
-    return np.array([worst if gain is None else gain for gain in gains])
+    values = np.array([worst if gain is None else gain for gain in gains])
+    median = np.median(values)
+    reach = (values.max() - median) or (median - values.min())
+    return np.maximum(values, median - reach)
 
 
 def _spread(num_coordinates: int, number: int) -> list[float]:
