@@ -39,31 +39,46 @@ def has_been_here():
         return True
 
 
-def main():
-    print(RUN, IMAGE, *FLAGS, flush=True)
-    rate = float(re.findall("--initial_learning_rate=(.*)", "\n".join(FLAGS))[-1])
+def end_before_reporting():
+    """The exit code of a trial that reports nothing; None of others."""
     if IMAGE == "crash" or (IMAGE == "crash-2" and TRIAL == 2):
         print("DataError: no such data", flush=True)
         return 1
-    if IMAGE == "other-tag":
-        report(10, 0.5, "accuracy")
-        report(10, 0.5, "loss")
-        time.sleep(30)
-    if IMAGE == "silent":
-        return 0
-    if IMAGE == "killed" and not has_been_here():
+    if IMAGE == "always-killed" or (IMAGE == "killed" and not has_been_here()):
         os.kill(os.getpid(), signal.SIGKILL)
-    if IMAGE == "always-killed":
-        os.kill(os.getpid(), signal.SIGKILL)
+    return 0 if IMAGE == "silent" else None
+
+
+def report_others():
+    for step in (10, 20):
+        report(step, 0.5, "accuracy")
+        report(step, 0.5, "loss")
+    time.sleep(30)
+
+
+def report_all(rate):
+    report(10, 0.5, "loss")
     report(10, rate)
     if IMAGE == "worse" and TRIAL == 4:
         report(20, 0.0)
+        # As after a restart: what was reported before is gone.
         os.remove(METRICS)
         report(30, 0.0)
         time.sleep(30)
-    if IMAGE == "slow":
+    if IMAGE in ("slow", "stubborn"):
         time.sleep(30)
     report(20, 2 * rate)
+
+
+def main():
+    print(RUN, IMAGE, *FLAGS, flush=True)
+    if (code := end_before_reporting()) is not None:
+        return code
+    if IMAGE == "stubborn":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if IMAGE == "other-tag":
+        report_others()
+    report_all(float(re.findall("--initial_learning_rate=(.*)", "\n".join(FLAGS))[-1]))
     return 0
 
 

@@ -125,7 +125,7 @@ def test_the_last_lines_of_a_trial_that_crashed_are_shown(tmp_path, docker_dir):
 def test_a_tuning_ends_where_none_succeeds(tmp_path, docker_dir):
     code, _, log = tune(tmp_path, docker_dir, "crash")
     assert code == 1
-    assert "3 trials failed and none succeeded, so the others were not tried" in log
+    assert "Failed trials: 3, and none succeeded, so the others were not tried" in log
     # What was wrong is mended, so the same points are tried again.
     code, _, log = tune(tmp_path, docker_dir, "good", maxTrials=3)
     assert code == 0
@@ -145,7 +145,7 @@ def test_max_failed_trials_is_heard(tmp_path, docker_dir):
         tmp_path, docker_dir, "crash-2", maxTrials="6\n    maxFailedTrials: 1"
     )
     assert code == 1
-    assert "1 trials failed and maxFailedTrials is 1, so the others were not" in log
+    assert "Failed trials: 1, and maxFailedTrials is 1, so the others were not" in log
 
 
 def test_a_metric_that_is_never_reported_is_said_with_those_that_are(
@@ -204,6 +204,20 @@ def test_a_second_tuner_is_refused_and_ctrl_c_ends_the_first(tmp_path, docker_di
     assert "Ended by SIGINT; the same command goes on." in log
     states = [one["state"] for one in read_trials(tmp_path / "tuned").values()]
     assert states == ["RUNNING", "RUNNING"]
+
+
+def test_a_second_ctrl_c_ends_trials_that_do_not_end(tmp_path, docker_dir):
+    config = tuning.write_config(tmp_path, maxTrials=1)
+    arguments = command(config, tmp_path / "tuned", *FLAGS, image="stubborn")
+    with start(arguments, docker_dir) as process:
+        wait_for_line(process, "top_1_accuracy 0.")
+        process.send_signal(signal.SIGINT)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(2)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=TIMEOUT_SECS)
+    assert process.returncode == 130
+    assert is_gone(tmp_path / "tuned")
 
 
 def test_other_flags_are_another_study(tmp_path, docker_dir):
@@ -289,7 +303,7 @@ def test_no_docker_is_said(tmp_path):
     ) as process:
         _, log = process.communicate(timeout=TIMEOUT_SECS)
     assert process.returncode == 1
-    assert "--image=good needs the command docker, which is not on PATH" in log
+    assert "--image needs the command docker, which is not on PATH" in log
 
 
 def test_what_is_wrong_is_said_before_anything_starts(tmp_path):

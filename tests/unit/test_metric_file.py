@@ -17,11 +17,12 @@ def test_what_hypertune_writes_is_read(tmp_path, agent):
     found = metric_file.read(str(tmp_path / "a" / "metrics"), "accuracy")
     assert found.measurements == pytest.approx({10: 0.1, 20: 0.2})
     assert found.other_tags == {"loss"}
+    assert found.other_steps == {10, 20}
 
 
 def test_a_file_that_is_not_there_has_no_records(tmp_path):
     found = metric_file.read(str(tmp_path / "metrics"), "accuracy")
-    assert found == ({}, frozenset())
+    assert found == ({}, frozenset(), frozenset())
 
 
 @pytest.mark.parametrize(
@@ -30,4 +31,5 @@ def test_a_file_that_is_not_there_has_no_records(tmp_path):
 def test_a_line_that_is_not_whole_or_no_number_waits(tmp_path, line):
     path = tmp_path / "metrics"
     path.write_text(f'{{"accuracy": "0.25", "global_step": "7", "trial": "1"}}\n{line}')
-    assert metric_file.read(str(path), "accuracy") == ({7: 0.25}, frozenset())
+    found = metric_file.read(str(path), "accuracy")
+    assert found == ({7: 0.25}, frozenset(), frozenset())

@@ -19,10 +19,12 @@ class Report(NamedTuple):
     Attributes:
         measurements: Steps to the metric that was asked for.
         other_tags: Names of all else that was reported.
+        other_steps: Steps at which it was.
     """
 
     measurements: dict[int, float]
     other_tags: frozenset[str]
+    other_steps: frozenset[int]
 
 
 def read(path: str, tag: str) -> Report:
@@ -34,14 +36,18 @@ def read(path: str, tag: str) -> Report:
     """
     measurements: dict[int, float] = {}
     others: set[str] = set()
+    other_steps: set[int] = set()
     content = storage.read_bytes(path) or b""
     for line in content.splitlines():
         record = _parse(line)
-        others.update(record.keys() - _KEYS - {tag})
+        step = int(_parse_number(record.get("global_step")) or 0)
         value = _parse_number(record.get(tag))
         if value is not None:
-            measurements[int(_parse_number(record.get("global_step")) or 0)] = value
-    return Report(measurements, frozenset(others))
+            measurements[step] = value
+        elif found := record.keys() - _KEYS - {tag}:
+            others.update(found)
+            other_steps.add(step)
+    return Report(measurements, frozenset(others), frozenset(other_steps))
 
 
 def _parse(line: bytes) -> dict[str, Any]:

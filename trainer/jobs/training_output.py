@@ -84,13 +84,17 @@ def _describe(
     if one.end_time:
         described["endTime"] = _format_time(one.end_time)
     if one.runtime_version:
-        described["builtInAlgorithmOutput"] = {
-            "framework": "TENSORFLOW",
-            "runtimeVersion": one.runtime_version,
-            "pythonVersion": ".".join(platform.python_version_tuple()[:2]),
-            "modelPath": storage.absolute(model_dir(job_dir, one)),
-        }
+        described["builtInAlgorithmOutput"] = _describe_model(one, job_dir)
     return described
+
+
+def _describe_model(one: trial.Trial, job_dir: str) -> dict[str, str]:
+    return {
+        "framework": "TENSORFLOW",
+        "runtimeVersion": one.runtime_version,
+        "pythonVersion": ".".join(platform.python_version_tuple()[:2]),
+        "modelPath": storage.absolute(model_dir(job_dir, one)),
+    }
 
 
 def _parse(params: Sequence[ParameterSpec], found: Mapping[str, Any]) -> trial.Trial:

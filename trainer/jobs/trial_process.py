@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import IO
 
 from trainer import environment, errors, storage
 from trainer.jobs import metric_file, reader, trial
@@ -57,25 +58,14 @@ class TrialProcess:
         with storage.writing(self._log_path):
             log = open(self._log_path, "ab")  # noqa: SIM115 (closed below)
         with log:
-            try:
-                self._process = subprocess.Popen(
-                    command,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    env=environment.child_variables(
-                        variables, defaults=_share_of_machine(plan.max_parallel_trials)
-                    ),
-                    pass_fds=[lock],
-                    # Ctrl-C on a terminal is for the tuner, which tells its trials.
-                    start_new_session=True,
-                    preexec_fn=_end_with_parent,
-                )
-            except FileNotFoundError as error:
-                raise errors.ConfigError(
-                    f"--image={plan.image} needs the command {command[0]}, which is "
-                    "not on PATH; install Docker, or leave --image out."
-                ) from error
+            self._process = _start(
+                command,
+                log,
+                lock,
+                environment.child_variables(
+                    variables, defaults=_share_of_machine(plan.max_parallel_trials)
+                ),
+            )
 
     def read_report(self) -> metric_file.Report:
         """What it reported so far."""
@@ -111,7 +101,8 @@ class TrialProcess:
     def keep_log(self) -> None:
         """Puts the log beside the trial's outputs, where those are on gs://."""
         if self._kept_log_path:
-            storage.put_file(self._log_path, self._kept_log_path)
+            with storage.writing(self._kept_log_path):
+                storage.put_file(self._log_path, self._kept_log_path)
 
 
 def remove_traces(work: str, one: trial.Trial) -> None:
@@ -194,12 +185,38 @@ def _describe_job(plan: Plan) -> dict[str, object]:
 
 def _share_of_machine(num_parallel: int) -> dict[str, str]:
     """Limits under which trials side by side do not take each other's cores."""
+    if num_parallel == 1:
+        return {}
     threads = str(max(1, environment.num_cores() // num_parallel))
-    limits = dict.fromkeys(
-        ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), threads
-    )
-    # Else the first one takes all memory of a GPU.
-    return {**limits, "TF_FORCE_GPU_ALLOW_GROWTH": "true"} if num_parallel > 1 else {}
+    return {
+        "OMP_NUM_THREADS": threads,
+        "TF_NUM_INTRAOP_THREADS": threads,
+        "TF_NUM_INTEROP_THREADS": threads,
+        # Else the first one takes all memory of a GPU.
+        "TF_FORCE_GPU_ALLOW_GROWTH": "true",
+    }
+
+
+def _start(
+    command: list[str], log: IO[bytes], lock: int, variables: dict[str, str]
+) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=variables,
+            pass_fds=[lock],
+            # Ctrl-C on a terminal is for the tuner, which tells its trials.
+            start_new_session=True,
+            preexec_fn=_end_with_parent,
+        )
+    except FileNotFoundError as error:
+        raise errors.ConfigError(
+            f"--image needs the command {command[0]}, which is not on PATH; install "
+            "Docker, or leave --image out."
+        ) from error
 
 
 def _end_with_parent() -> None:

@@ -110,7 +110,9 @@ class Tuner:
             self._study.save()
             self._log_measurement(one)
             self._stop_without_prospect(process)
-        if not one.measurements and (report.other_tags or code == 0):
+        # A trial may report several metrics at a step, ours last.
+        is_missing = code == 0 or len(report.other_steps) > 1
+        if is_missing and not one.measurements:
             raise errors.ConfigError(self._describe_unreported(one, report.other_tags))
         if code is not None:
             self._processes.remove(process)
@@ -163,7 +165,7 @@ class Tuner:
         if self._num_failed >= (limit or HOPELESS_FAILURES) and (limit or is_hopeless):
             reason = f"maxFailedTrials is {limit}" if limit else "none succeeded"
             raise errors.TrainingError(
-                f"{self._num_failed} trials failed and {reason}, so the others were "
+                f"Failed trials: {self._num_failed}, and {reason}, so the others were "
                 "not tried; the lines above say why. Mend it, then run the same "
                 "command again."
             )
