@@ -1,9 +1,11 @@
 """Every look at the process's surroundings: variables, terminal, processor."""
 
 import contextlib
+import dataclasses
 import json
 import logging
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -113,6 +115,34 @@ def _trial_of_cluster(variable: str) -> str:
     return str(trial)
 
 
+@dataclasses.dataclass(frozen=True)
+class VertexOutputs:
+    """Where Vertex AI wants the outputs of this job or trial; empty if it says nothing.
+
+    Attributes:
+        model_dir: AIP_MODEL_DIR, the SavedModel's folder.
+        checkpoint_dir: AIP_CHECKPOINT_DIR.
+        log_dir: AIP_TENSORBOARD_LOG_DIR.
+
+    Source: docs/contract.md, "Vertex AI".
+    """
+
+    model_dir: str = ""
+    checkpoint_dir: str = ""
+    log_dir: str = ""
+
+    @property
+    def root_dir(self) -> str:
+        """The folder that has the model's; empty without one."""
+        return os.path.dirname(self.model_dir)
+
+
+def vertex_outputs() -> VertexOutputs:
+    """The folders that Vertex AI names, without the slash at their end."""
+    names = ("AIP_MODEL_DIR", "AIP_CHECKPOINT_DIR", "AIP_TENSORBOARD_LOG_DIR")
+    return VertexOutputs(*(os.environ.get(name, "").rstrip("/") for name in names))
+
+
 def child_variables(
     given: Mapping[str, str], *, defaults: Mapping[str, str]
 ) -> dict[str, str]:
@@ -133,3 +163,26 @@ def child_variables(
 def num_cores() -> int:
     """Processor cores that this process may use."""
     return len(os.sched_getaffinity(0))
+
+
+def has_command(name: str) -> bool:
+    """True if a program of this name is on PATH."""
+    return shutil.which(name) is not None
+
+
+def state_dir() -> str:
+    """This user's folder for what has to be remembered between commands.
+
+    Source: the XDG Base Directory Specification; paths that are not absolute are to be
+    ignored.
+    """
+    given = os.environ.get("XDG_STATE_HOME", "")
+    if not os.path.isabs(given):
+        given = os.path.join(os.path.expanduser("~"), ".local", "state")
+    return os.path.join(given, "image-classification-trainer")
+
+
+def vertex_endpoint(region: str) -> str:
+    """The address of Vertex AI, else that of gcloud's variable for another one."""
+    given = os.environ.get("CLOUDSDK_API_ENDPOINT_OVERRIDES_AIPLATFORM", "")
+    return given.rstrip("/") or f"{region}-aiplatform.googleapis.com"

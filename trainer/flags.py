@@ -3,9 +3,10 @@
 Accepts what the documented commands hold: `--name=value` and `--name value`, hyphens
 for underscores (`--job-dir`), stray quotes around values, repeated flags (the last
 one wins, since the tuning service appends its own; a field of type `tuple[str, ...]`
-takes them all). A bare `--` says nothing, unless the config has a field for what comes
-after it, as those of words have that hand training flags on. All that is wrong is named
-at once. Nothing here imports TensorFlow.
+takes them all). Fields made with `positional` take arguments without a flag, which may
+stand before, between and after flags. A bare `--` says nothing, unless the config has a
+field for what comes after it, as those of words have that hand training flags on. All
+that is wrong is named at once. Nothing here imports TensorFlow.
 """
 
 import dataclasses
@@ -50,7 +51,8 @@ def parse(argv: Sequence[str], config_class: type[ConfigT]) -> ConfigT:
     known = _define_flags(config_class)
     problems: list[str] = []
     own, handed_on = _split_trailing(argv, config_class)
-    texts = _collect(_split_arguments(own, known, problems), config_class)
+    arguments = _split_arguments(own, known, _positional(config_class), problems)
+    texts = _collect(arguments, config_class)
     parsed = {
         name: _parse_value(known, name, text, problems) for name, text in texts.items()
     }
@@ -74,8 +76,10 @@ def parse(argv: Sequence[str], config_class: type[ConfigT]) -> ConfigT:
 def format_help(config_class: type[Any]) -> str:
     """Describes every flag of a config with its default, range and meaning."""
     lines = []
-    for field in dataclasses.fields(config_class):
-        head = f"  --{_spelled(field.name)}  ({_summary(field)})"
+    unnamed = _positional(config_class)
+    fields = dataclasses.fields(config_class)
+    for field in sorted(fields, key=lambda field: field.name not in unnamed):
+        head = f"  {_title(field)}  ({_summary(field)})"
         if _is_trailing(field):
             head = "  -- --flag=value ..."
         lines += [*_wrap(head, 2), *_wrap(field.metadata["meaning"], 6)]
@@ -91,6 +95,13 @@ def _wrap(text: str, indent: int) -> list[str]:
         subsequent_indent=" " * 6,
         break_on_hyphens=False,
     )
+
+
+def _title(field: dataclasses.Field[Any]) -> str:
+    """For example "--max_steps", or "JOB_ID" for an argument without a flag."""
+    if _is_positional(field):
+        return field.name.upper()
+    return f"--{_spelled(field.name)}"
 
 
 def _spelled(name: str) -> str:
@@ -142,6 +153,10 @@ def _define_flags(config_class: type[Any]) -> flags.FlagValues:
     return known
 
 
+def _is_positional(field: dataclasses.Field[Any]) -> bool:
+    return bool(field.metadata.get("positional"))
+
+
 def _is_trailing(field: dataclasses.Field[Any]) -> bool:
     return bool(field.metadata.get("trailing"))
 
@@ -159,8 +174,17 @@ def _split_trailing(
     return argv[:place], {names[0]: tuple(argv[place + 1 :])}
 
 
+def _positional(config_class: type[Any]) -> list[str]:
+    """Names of the fields that take arguments without a flag."""
+    fields = dataclasses.fields(config_class)
+    return [field.name for field in fields if _is_positional(field)]
+
+
 def _split_arguments(
-    argv: Sequence[str], known: flags.FlagValues, problems: list[str]
+    argv: Sequence[str],
+    known: flags.FlagValues,
+    unnamed: list[str],
+    problems: list[str],
 ) -> Iterator[tuple[str, str]]:
     """Yields (flag name, text of its value), in order; adds what it can't read."""
     rest = [argument for argument in argv if argument != "--"]
@@ -169,9 +193,7 @@ def _split_arguments(
         spelled, has_value, text = argument.lstrip("-").partition("=")
         name = spelled.replace("-", "_")
         if not argument.startswith("-"):
-            problems.append(
-                f"Unexpected argument {argument!r}; flags are written --name=value."
-            )
+            yield from _name_argument(argument, unnamed, problems)
         elif name not in known:
             problems.append(_describe_unknown(spelled, known))
             if not has_value:
@@ -184,6 +206,18 @@ def _split_arguments(
             yield name, _unquote(value)
         else:
             problems.append(f"--{spelled} needs a value: --{spelled}=VALUE.")
+
+
+def _name_argument(
+    argument: str, unnamed: list[str], problems: list[str]
+) -> Iterator[tuple[str, str]]:
+    """Gives an argument without a flag to the next field that takes one."""
+    if unnamed:
+        yield unnamed.pop(0), argument
+    else:
+        problems.append(
+            f"Unexpected argument {argument!r}; flags are written --name=value."
+        )
 
 
 def _collect(
@@ -254,10 +288,10 @@ def _check_limits(
         if field.name not in values:
             if limits.get("required"):
                 meaning = field.metadata["meaning"]
-                yield field.name, f"--{_spelled(field.name)} is required: {meaning}"
+                yield field.name, f"{_title(field)} is required: {meaning}"
         elif values[field.name] is not None:
             for problem in _check_value(values[field.name], limits):
-                yield field.name, f"--{_spelled(field.name)} must {problem}"
+                yield field.name, f"{_title(field)} must {problem}"
 
 
 def _check_value(value: Any, limits: dict[str, Any]) -> Iterator[str]:

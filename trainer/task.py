@@ -7,6 +7,7 @@ its flags were checked.
 
 import logging
 import sys
+import textwrap
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -20,7 +21,10 @@ EXIT_INTERRUPTED = 130
 
 
 class Word(NamedTuple):
-    """A thing that the image can do: `task.py WORD --flags`."""
+    """A thing that the image can do: `task.py WORD --flags`.
+
+    A word may have several parts, as `jobs describe` has.
+    """
 
     summary: str
     example: str
@@ -53,6 +57,42 @@ def _tune(job: config.TuneConfig) -> int:
     return tune.run(job)
 
 
+def _submit_job(job: config.SubmitConfig) -> int:
+    from trainer.jobs import submit
+
+    return submit.run(job)
+
+
+def _describe_job(job: config.DescribeJobConfig) -> None:
+    from trainer.jobs import describe
+
+    describe.run(job)
+
+
+def _stream_logs(job: config.StreamLogsConfig) -> None:
+    from trainer.jobs import stream_logs
+
+    stream_logs.run(job)
+
+
+def _list_jobs(job: config.ListJobsConfig) -> None:
+    from trainer.jobs import list_jobs
+
+    list_jobs.run(job)
+
+
+def _cancel_job(job: config.CancelJobConfig) -> None:
+    from trainer.jobs import cancel
+
+    cancel.run(job)
+
+
+def _to_vertex(job: config.ToVertexConfig) -> None:
+    from trainer.jobs import to_vertex
+
+    to_vertex.run(job)
+
+
 WORDS = {
     "train": Word(
         "Train a model; the best SavedModel goes to job-dir/model.",
@@ -82,6 +122,50 @@ WORDS = {
         "--validation_data_path='data/validation-*' --num_classes=5 --max_steps=3000",
         config.TuneConfig,
         _tune,
+    ),
+    "jobs submit training": Word(
+        "Start a training job on this machine, as gcloud did.",
+        "flowers_1 --region=us-central1 --config=config.yaml "
+        "--master-image-uri=gcr.io/cloud-ml-algos/image_classification:latest -- "
+        "--training_data_path='data/train-*' "
+        "--validation_data_path='data/validation-*' --job-dir=jobs/flowers "
+        "--num_classes=5 --max_steps=3000",
+        config.SubmitConfig,
+        _submit_job,
+    ),
+    "jobs describe": Word(
+        "Print a job with its state, as the service's API has it.",
+        "flowers_1 --format='value(state)'",
+        config.DescribeJobConfig,
+        _describe_job,
+    ),
+    "jobs stream-logs": Word(
+        "Print a job's log from its start until the job ends.",
+        "flowers_1",
+        config.StreamLogsConfig,
+        _stream_logs,
+    ),
+    "jobs list": Word(
+        "List the jobs of this user, newest first.",
+        "--limit=10",
+        config.ListJobsConfig,
+        _list_jobs,
+    ),
+    "jobs cancel": Word(
+        "End a job once it has saved a checkpoint.",
+        "flowers_1",
+        config.CancelJobConfig,
+        _cancel_job,
+    ),
+    "jobs to-vertex": Word(
+        "Print the job that does the same on Vertex AI, or send it there.",
+        "flowers_1 --region=us-central1 --config=config.yaml "
+        "--master-image-uri=us-docker.pkg.dev/project/repository/trainer -- "
+        "--training_data_path=gs://bucket/train-* "
+        "--validation_data_path=gs://bucket/validation-* "
+        "--job-dir=gs://bucket/flowers --num_classes=5 --max_steps=3000",
+        config.ToVertexConfig,
+        _to_vertex,
     ),
 }
 DEFAULT_WORD = "train"
@@ -117,14 +201,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _run(argv: list[str]) -> int:
-    name = DEFAULT_WORD
-    if argv and not argv[0].startswith("-"):
-        name = argv.pop(0)
-    if name not in WORDS:
-        raise errors.ConfigError(
-            f"Unknown word {name!r}; expected one of {', '.join(WORDS)}, or flags "
-            "alone to train."
-        )
+    name = _take_word(argv)
     if any(argument in flags.HELP_FLAGS for argument in argv):
         sys.stdout.write(_format_help(name))
         return EXIT_OK
@@ -132,20 +209,57 @@ def _run(argv: list[str]) -> int:
         sys.stdout.write(f"{__version__}\n")
         return EXIT_OK
     word = WORDS[name]
-    job = flags.parse(argv, word.config_class)
+    job = flags.parse([*_given_by_surroundings(name), *argv], word.config_class)
     environment.quiet_tensorflow()
     environment.plain_gcsfs()
     return word.run(job) or EXIT_OK
 
 
+def _take_word(argv: list[str]) -> str:
+    """Takes the parts of a word off the arguments.
+
+    Raises:
+        ConfigError: If they start with none.
+    """
+    if not argv or argv[0].startswith("-"):
+        return DEFAULT_WORD
+    for name in WORDS:
+        parts = name.split()
+        if argv[: len(parts)] == parts:
+            del argv[: len(parts)]
+            return name
+    parts_given = [one for one in argv[:2] if not one.startswith("-")]
+    family = [name for name in WORDS if name.split()[0] == argv[0]]
+    raise errors.ConfigError(
+        f"Unknown word {' '.join(parts_given)!r}; expected one of "
+        f"{', '.join(family or WORDS)}, or flags alone to train; --help explains them."
+    )
+
+
+def _given_by_surroundings(name: str) -> list[str]:
+    """Flags that Vertex AI says by variables; those of the command line count more."""
+    root_dir = environment.vertex_outputs().root_dir
+    return [f"--job-dir={root_dir}"] if name == DEFAULT_WORD and root_dir else []
+
+
 def _format_help(name: str) -> str:
-    words = "\n".join(f"  {word:10} {WORDS[word].summary}" for word in WORDS)
+    width = max(map(len, WORDS))
+    words = "\n".join(_format_word(word, width) for word in WORDS)
     return (
         f"Usage: python -m trainer.task [WORD] --flag=value ...\n\n"
         f"Words (without one: {DEFAULT_WORD}); each has its own --help:\n{words}\n\n"
         f"{name}: {WORDS[name].summary}\n\n"
         f"Example:\n{_format_command(name)}\n\nFlags:\n"
         f"{flags.format_help(WORDS[name].config_class)}\n"
+    )
+
+
+def _format_word(name: str, width: int) -> str:
+    return textwrap.fill(
+        WORDS[name].summary,
+        80,
+        initial_indent=f"  {name:{width}} ",
+        subsequent_indent=" " * (width + 3),
     )
 
 

@@ -101,3 +101,18 @@ def test_a_child_has_what_it_is_given_and_nothing_that_a_service_told_us(monkeyp
     assert (found["OMP_NUM_THREADS"], found["MORE"]) == ("7", "1")
     assert found["PATH"] == os.environ["PATH"]
     assert not {"TF_CONFIG", "CLUSTER_SPEC", "AIP_MODEL_DIR"} & found.keys()
+
+
+def test_vertex_folders_lose_the_slash_at_their_end(monkeypatch):
+    for name in ("AIP_MODEL_DIR", "AIP_CHECKPOINT_DIR", "AIP_TENSORBOARD_LOG_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    assert environment.vertex_outputs() == environment.VertexOutputs()
+    assert environment.vertex_outputs().root_dir == ""
+    monkeypatch.setenv("AIP_MODEL_DIR", "gs://b/out/1/model/")
+    monkeypatch.setenv("AIP_CHECKPOINT_DIR", "gs://b/out/1/checkpoints/")
+    monkeypatch.setenv("AIP_TENSORBOARD_LOG_DIR", "gs://b/out/1/logs/")
+    found = environment.vertex_outputs()
+    assert found.model_dir == "gs://b/out/1/model"
+    assert found.checkpoint_dir == "gs://b/out/1/checkpoints"
+    assert found.log_dir == "gs://b/out/1/logs"
+    assert found.root_dir == "gs://b/out/1"

@@ -1,3 +1,6 @@
+import pytest
+
+from trainer.environment import VertexOutputs
 from trainer.training.layout import JobLayout
 
 
@@ -15,3 +18,31 @@ def test_a_trial_shares_nothing_with_other_trials():
     assert layout.checkpoint_dir == "jobs/flowers/7/checkpoints"
     assert layout.log_dir == "jobs/flowers/7/logs"
     assert layout.metrics_path == "jobs/flowers/7/metrics.json"
+
+
+def vertex(root):
+    return VertexOutputs(f"{root}/model", f"{root}/checkpoints", f"{root}/logs")
+
+
+@pytest.mark.parametrize("job_dir", ["gs://b/out/7", "gs://b/out/7/"])
+def test_vertex_folders_of_a_trial_are_not_nested_again(job_dir):
+    layout = JobLayout(job_dir, "7", vertex("gs://b/out/7"))
+    assert layout.model_dirs == ("gs://b/out/7/model",)
+    assert layout.checkpoint_dir == "gs://b/out/7/checkpoints"
+    assert layout.log_dir == "gs://b/out/7/logs"
+    assert layout.metrics_path == "gs://b/out/7/metrics.json"
+    assert layout.index_path == "gs://b/out/7/index.npz"
+
+
+def test_a_job_dir_beside_vertex_folders_takes_what_those_do_not():
+    layout = JobLayout("gs://b/mine", "7", vertex("gs://b/out/7"))
+    assert layout.model_dirs == ("gs://b/out/7/model",)
+    assert layout.checkpoint_dir == "gs://b/out/7/checkpoints"
+    assert layout.metrics_path == "gs://b/mine/7/metrics.json"
+
+
+def test_one_vertex_folder_may_come_alone():
+    layout = JobLayout("jobs/flowers", None, VertexOutputs(log_dir="gs://b/logs"))
+    assert layout.log_dir == "gs://b/logs"
+    assert layout.model_dirs == ("jobs/flowers/model",)
+    assert layout.checkpoint_dir == "jobs/flowers/checkpoints"

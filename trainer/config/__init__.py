@@ -7,14 +7,32 @@ TensorFlow.
 
 from trainer.config.convert import ConvertConfig
 from trainer.config.inspect import InspectConfig
+from trainer.config.jobs import (
+    CancelJobConfig,
+    DescribedJob,
+    DescribeJobConfig,
+    ListJobsConfig,
+    StreamLogsConfig,
+    SubmitConfig,
+    ToVertexConfig,
+    parse_pairs,
+)
 from trainer.config.train import MODEL_IMAGE_SIZES, OPTIMIZER_ARGUMENTS, TrainConfig
 from trainer.config.tune import TuneConfig
 
 __all__ = [
     "MODEL_IMAGE_SIZES",
     "OPTIMIZER_ARGUMENTS",
+    "CancelJobConfig",
     "ConvertConfig",
+    "DescribeJobConfig",
+    "DescribedJob",
     "InspectConfig",
+    "ListJobsConfig",
+    "StreamLogsConfig",
+    "SubmitConfig",
+    "ToVertexConfig",
     "TrainConfig",
     "TuneConfig",
+    "parse_pairs",
 ]

@@ -34,3 +34,23 @@ def trailing(meaning: str) -> Any:
     return dataclasses.field(
         default=(), metadata={"meaning": meaning, "limits": {}, "trailing": True}
     )
+
+
+def positional(meaning: str, *, required: bool = False) -> Any:
+    """Declares a field that takes an argument without a flag, in order of fields.
+
+    Args:
+        meaning: Help text, one or two sentences.
+        required: True if it must be given.
+
+    Returns:
+        A dataclass field of type str.
+    """
+    return dataclasses.field(
+        default="",
+        metadata={
+            "meaning": meaning,
+            "limits": {"required": required},
+            "positional": True,
+        },
+    )

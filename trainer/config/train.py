@@ -59,7 +59,8 @@ class TrainConfig:
     job_dir: str = knob(
         "",
         "Root of all outputs: model/ (the most accurate SavedModel so far), "
-        "checkpoints/, events and metrics.json.",
+        "checkpoints/, events and metrics.json. Default on Vertex AI: the folder that "
+        "AIP_MODEL_DIR is in.",
         required=True,
     )
     num_classes: int = knob(

@@ -15,8 +15,9 @@ from trainer.jobs import search, training_output, trial
 from trainer.jobs.plan import Plan
 from trainer.jobs.reader import spell
 from trainer.jobs.spec import HyperparameterSpec
+from trainer.jobs.training_output import TRIALS
 
-STUDY, TRIALS = "study.json", "trials.json"
+STUDY = "study.json"
 # Flags that change nothing in a trial's result.
 _FREE = {"job_dir", "cache_dir", "cache_gb"}
 

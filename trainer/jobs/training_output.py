@@ -8,6 +8,7 @@ GoogleCloudMlV1__TrainingOutput and __HyperparameterOutput. int64 are texts ther
 
 import datetime
 import json
+import os
 import platform
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -19,6 +20,9 @@ from trainer.jobs import trial
 from trainer.jobs.parameters import ParameterSpec
 from trainer.jobs.spec import HyperparameterSpec
 from trainer.training import layout
+
+# The study's file in the job-dir.
+TRIALS = "trials.json"
 
 
 def rank(trials: Iterable[trial.Trial], *, maximizes: bool) -> list[trial.Trial]:
@@ -84,16 +88,19 @@ def _describe(
     if one.end_time:
         described["endTime"] = _format_time(one.end_time)
     if one.runtime_version:
-        described["builtInAlgorithmOutput"] = _describe_model(one, job_dir)
+        described["builtInAlgorithmOutput"] = describe_model(
+            model_dir(job_dir, one), one.runtime_version
+        )
     return described
 
 
-def _describe_model(one: trial.Trial, job_dir: str) -> dict[str, str]:
+def describe_model(model_dir: str, runtime_version: str) -> dict[str, str]:
+    """builtInAlgorithmOutput of one model."""
     return {
         "framework": "TENSORFLOW",
-        "runtimeVersion": one.runtime_version,
+        "runtimeVersion": runtime_version,
         "pythonVersion": ".".join(platform.python_version_tuple()[:2]),
-        "modelPath": storage.absolute(model_dir(job_dir, one)),
+        "modelPath": storage.absolute(model_dir),
     }
 
 
@@ -128,8 +135,12 @@ def model_dir(job_dir: str, one: trial.Trial) -> str:
 
 def read_runtime_version(job_dir: str, one: trial.Trial) -> str:
     """The TensorFlow that wrote the trial's model; empty if there is no model."""
-    path = f"{model_dir(job_dir, one)}/{layout.DEPLOYMENT_CONFIG}"
-    text = storage.read_text(path)
+    return read_version(model_dir(job_dir, one))
+
+
+def read_version(model_dir: str) -> str:
+    """The TensorFlow that wrote a model; empty if there is no model."""
+    text = storage.read_text(os.path.join(model_dir, layout.DEPLOYMENT_CONFIG))
     described = yaml.safe_load(text) if text else None
     return str(described.get("runtimeVersion", "")) if described else ""
 

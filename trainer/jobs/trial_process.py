@@ -3,34 +3,14 @@
 Source of the variables: docs/contract.md, "Trials".
 """
 
-import ctypes
-import dataclasses
 import hashlib
 import json
 import os
-import signal
-import subprocess
 import sys
-from collections.abc import Iterator
-from typing import IO
 
-from trainer import environment, errors, storage
-from trainer.jobs import metric_file, reader, trial
+from trainer import environment, storage
+from trainer.jobs import api_form, child_process, container, metric_file, trial
 from trainer.jobs.plan import Plan
-
-LAST_LINES = 12
-TAIL_BYTES = 16_384
-# Above these a shell, and Docker, reports a process that a signal ended.
-_SIGNALLED = 128
-_PATH_FLAGS = (
-    "training_data_path",
-    "validation_data_path",
-    "pretrained_checkpoint_path",
-    "job_dir",
-    "cache_dir",
-)
-_PR_SET_PDEATHSIG = 1
-_LIBC = ctypes.CDLL(None)
 
 
 class TrialProcess:
@@ -54,18 +34,14 @@ class TrialProcess:
         self._metric_path, self._log_path = _own_paths(work, one)
         self._kept_log_path = _kept_log_path(plan.job_dir, one)
         variables = build_variables(plan, one, self._metric_path)
-        command = build_command(plan, one, work, variables)
-        with storage.writing(self._log_path):
-            log = open(self._log_path, "ab")  # noqa: SIM115 (closed below)
-        with log:
-            self._process = _start(
-                command,
-                log,
-                lock,
-                environment.child_variables(
-                    variables, defaults=_share_of_machine(plan.max_parallel_trials)
-                ),
-            )
+        self._process = child_process.start(
+            build_command(plan, one, work, variables),
+            log_path=self._log_path,
+            variables=environment.child_variables(
+                variables, defaults=_share_of_machine(plan.max_parallel_trials)
+            ),
+            lock=lock,
+        )
 
     def read_report(self) -> metric_file.Report:
         """What it reported so far."""
@@ -73,10 +49,7 @@ class TrialProcess:
 
     def poll(self) -> int | None:
         """The exit code; negative if a signal ended it, None while it runs."""
-        code = self._process.poll()
-        if code is not None and code > _SIGNALLED:
-            return _SIGNALLED - code
-        return code
+        return child_process.poll(self._process)
 
     def stop(self) -> None:
         """Asks it to save a checkpoint and end."""
@@ -92,11 +65,7 @@ class TrialProcess:
 
     def read_last_lines(self) -> list[str]:
         """The end of its log."""
-        with open(self._log_path, "rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - TAIL_BYTES))
-            text = file.read().decode(errors="replace")
-        return text.splitlines()[-LAST_LINES:]
+        return child_process.read_last_lines(self._log_path)
 
     def keep_log(self) -> None:
         """Puts the log beside the trial's outputs, where those are on gs://."""
@@ -121,7 +90,7 @@ def build_variables(plan: Plan, one: trial.Trial, metric_path: str) -> dict[str,
     cluster = {
         "cluster": {"master": ["127.0.0.1:2222"]},
         "task": {"type": "master", "index": 0, "trial": str(one.trial_id)},
-        "job": _describe_job(plan),
+        "job": api_form.to_api(plan.training_input),
         "environment": "cloud",
     }
     name = os.path.basename(plan.job_dir.rstrip("/"))
@@ -142,45 +111,19 @@ def build_command(
     trained = list(plan.trial_flags(one.values))
     if not plan.image:
         return [sys.executable, "-m", "trainer.task", *trained]
-    folders = sorted({os.getcwd(), work, *_local_folders(plan)})
-    shared = {**_share_of_machine(plan.max_parallel_trials), **variables}
-    return [
-        *("docker", "run", "--rm", f"--name={_name_container(plan, one)}"),
-        f"--user={os.getuid()}:{os.getgid()}",
-        f"--workdir={os.getcwd()}",
-        *(f"--volume={folder}:{folder}" for folder in folders),
-        *(f"--env={name}={value}" for name, value in shared.items()),
+    return container.build_command(
         plan.image,
-        *trained,
-    ]
+        trained,
+        name=_name_container(plan, one),
+        folders=[work, *container.find_folders(plan.train)],
+        variables={**_share_of_machine(plan.max_parallel_trials), **variables},
+    )
 
 
 def _name_container(plan: Plan, one: trial.Trial) -> str:
     """The same for the same trial: a second container of it can't start."""
     key = hashlib.sha256(storage.absolute(plan.job_dir).encode()).hexdigest()[:12]
     return f"tune-{key}-trial-{one.trial_id}"
-
-
-def _local_folders(plan: Plan) -> Iterator[str]:
-    """Folders that hold what flags name by a local path."""
-    for flag in _PATH_FLAGS:
-        path = getattr(plan.train, flag)
-        if path and not storage.is_gs(path):
-            is_root = flag in ("job_dir", "cache_dir")
-            yield os.path.abspath(path if is_root else os.path.dirname(path))
-
-
-def _describe_job(plan: Plan) -> dict[str, object]:
-    """TrainingInput in the API's spelling, without what was not given."""
-
-    def spell(pairs: list[tuple[str, object]]) -> dict[str, object]:
-        return {
-            reader.spell(name): value
-            for name, value in pairs
-            if value not in (None, "", ()) and name != "line"
-        }
-
-    return dataclasses.asdict(plan.training_input, dict_factory=spell)
 
 
 def _share_of_machine(num_parallel: int) -> dict[str, str]:
@@ -195,33 +138,6 @@ def _share_of_machine(num_parallel: int) -> dict[str, str]:
         # Else the first one takes all memory of a GPU.
         "TF_FORCE_GPU_ALLOW_GROWTH": "true",
     }
-
-
-def _start(
-    command: list[str], log: IO[bytes], lock: int, variables: dict[str, str]
-) -> subprocess.Popen[bytes]:
-    try:
-        return subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            env=variables,
-            pass_fds=[lock],
-            # Ctrl-C on a terminal is for the tuner, which tells its trials.
-            start_new_session=True,
-            preexec_fn=_end_with_parent,
-        )
-    except FileNotFoundError as error:
-        raise errors.ConfigError(
-            f"--image needs the command {command[0]}, which is not on PATH; install "
-            "Docker, or leave --image out."
-        ) from error
-
-
-def _end_with_parent() -> None:
-    """Has the kernel send SIGTERM if the tuner is killed: checkpoint, then end."""
-    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _kept_log_path(job_dir: str, one: trial.Trial) -> str:

@@ -88,7 +88,9 @@ def _build_parts(config: TrainConfig) -> _Parts:
     """Checks the data and the job-dir first: a model takes longer to build."""
     for warning in config.warnings():
         logging.warning(warning)
-    layout = JobLayout(config.job_dir, environment.trial_id())
+    layout = JobLayout(
+        config.job_dir, environment.trial_id(), environment.vertex_outputs()
+    )
     if storage.is_gs(layout.root_dir):
         # Leaves nothing behind, and the data may take minutes to come.
         storage.make_writable_dir(layout.root_dir, "job-dir")

@@ -3,6 +3,8 @@
 import dataclasses
 import os
 
+from trainer.environment import VertexOutputs
+
 # Beside each SavedModel, for gcloud ai-platform versions create --config.
 DEPLOYMENT_CONFIG = "deployment_config.yaml"
 
@@ -11,20 +13,31 @@ DEPLOYMENT_CONFIG = "deployment_config.yaml"
 class JobLayout:
     """Paths of one job, or of one trial of a tuning job.
 
-    Source: docs/contract.md, "Output layout".
+    Attributes:
+        job_dir: Root of the outputs.
+        trial_id: The trial; None outside of tuning.
+        vertex: Folders that Vertex AI names; they are used as they are.
+
+    Source: docs/contract.md, "Output layout" and "Vertex AI".
     """
 
     job_dir: str
     trial_id: str | None = None
+    vertex: VertexOutputs = dataclasses.field(default_factory=VertexOutputs)
 
     @property
     def root_dir(self) -> str:
         """Folder of all that is not a finished model; trials do not share it."""
+        if self.job_dir.rstrip("/") == self.vertex.root_dir:
+            # Vertex AI's folders of a trial have its id already.
+            return self.job_dir
         return os.path.join(self.job_dir, self.trial_id or "")
 
     @property
     def model_dirs(self) -> tuple[str, ...]:
         """Folders that the best SavedModel goes to, the canonical one first."""
+        if self.vertex.model_dir:
+            return (self.vertex.model_dir,)
         if self.trial_id is None:
             return (os.path.join(self.job_dir, "model"),)
         return (
@@ -35,12 +48,13 @@ class JobLayout:
     @property
     def checkpoint_dir(self) -> str:
         """Folder of the checkpoints."""
-        return os.path.join(self.root_dir, "checkpoints")
+        default = os.path.join(self.root_dir, "checkpoints")
+        return self.vertex.checkpoint_dir or default
 
     @property
     def log_dir(self) -> str:
         """Folder of TensorBoard's event files."""
-        return os.path.join(self.root_dir, "logs")
+        return self.vertex.log_dir or os.path.join(self.root_dir, "logs")
 
     @property
     def metrics_path(self) -> str:
