@@ -69,10 +69,10 @@ def _describe_job(job: config.DescribeJobConfig) -> None:
     describe.run(job)
 
 
-def _stream_logs(job: config.StreamLogsConfig) -> None:
+def _stream_logs(job: config.StreamLogsConfig) -> int:
     from trainer.jobs import stream_logs
 
-    stream_logs.run(job)
+    return stream_logs.run(job)
 
 
 def _list_jobs(job: config.ListJobsConfig) -> None:

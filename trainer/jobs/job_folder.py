@@ -69,6 +69,12 @@ class JobFolder:
         finally:
             os.close(lock)
 
+    def read_queued(self) -> Job:
+        """The job as it was submitted; for who holds the lock."""
+        job = self._load()
+        assert job is not None
+        return job
+
     def write(self, job: Job) -> None:
         """Replaces job.json; for who holds the lock."""
         storage.write_text(

@@ -95,7 +95,7 @@ def _describe(
 
 
 def describe_model(model_dir: str, runtime_version: str) -> dict[str, str]:
-    """builtInAlgorithmOutput of one model."""
+    """The API's builtInAlgorithmOutput of one model."""
     return {
         "framework": "TENSORFLOW",
         "runtimeVersion": runtime_version,
