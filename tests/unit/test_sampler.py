@@ -46,12 +46,11 @@ def test_candidates_are_values_that_parameters_can_have():
 
 
 @pytest.mark.parametrize("num_params", [1, 2, 3])
-def test_the_first_points_fill_the_space_from_its_middle(num_params):
+def test_the_first_points_fill_the_space(num_params):
     params = [tuning.double(name=f"rate_{number}") for number in range(num_params)]
     tuned = tuning.tuned(*params)
     points = [search.suggest(tuned, [], number=number) for number in range(1, 31)]
     for param in params:
         places = [param.to_unit(point[param.parameter_name]) for point in points]
-        assert places[0] == pytest.approx(0.5)
         for low in (0.0, 0.2, 0.4, 0.6, 0.8):
-            assert 3 <= sum(low <= place < low + 0.2 for place in places) <= 9
+            assert 5 <= sum(low <= place < low + 0.2 for place in places) <= 7

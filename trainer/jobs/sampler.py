@@ -23,7 +23,7 @@ NEAR_SPREADS = (0.1, 0.02)
 class GaussianProcessSampler(optuna.samplers.BaseSampler):
     """Where a Gaussian process expects most, of values that parameters can have.
 
-    The first points are spread evenly, from the middle of all scales on.
+    The first points are spread evenly.
     """
 
     def __init__(
@@ -136,13 +136,26 @@ def _to_gains(
 def _spread(num_coordinates: int, number: int) -> list[float]:
     """Point `number`, from 1, of a sequence that fills the cube evenly.
 
-    Source: Roberts 2018, "The Unreasonable Effectiveness of Quasirandom Sequences":
-    steps of powers of the root of x**(d + 1) = x + 1.
+    Source: Halton 1960, in the order of the primes: the digits of the number in a
+    prime base, mirrored at the point.
     """
-    root = 2.0
-    for _ in range(50):
-        root = (1.0 + root) ** (1.0 / (num_coordinates + 1))
-    return [
-        (0.5 + (number - 1) * root ** -(coordinate + 1)) % 1.0
-        for coordinate in range(num_coordinates)
-    ]
+    return [_mirror(number, base) for base in _primes(num_coordinates)]
+
+
+def _mirror(number: int, base: int) -> float:
+    place, unit = 1.0, 0.0
+    while number:
+        number, digit = divmod(number, base)
+        place /= base
+        unit += digit * place
+    return unit
+
+
+def _primes(count: int) -> list[int]:
+    found: list[int] = []
+    candidate = 2
+    while len(found) < count:
+        if all(candidate % prime for prime in found):
+            found.append(candidate)
+        candidate += 1
+    return found
