@@ -11,6 +11,7 @@ VERSION = re.search(
 )
 
 BEAM = ["apache-beam==2.77.0"]
+VERTEX = ["google-cloud-aiplatform>=2.7,<3"]
 TUNE = ["matplotlib>=3.11,<4", "optuna>=5,<6"]
 
 setuptools.setup(
@@ -44,6 +45,7 @@ setuptools.setup(
     extras_require={
         "beam": BEAM,
         "tune": TUNE,
+        "vertex": VERTEX,
         "tensorboard": ["tensorboard==2.21.0"],
         "dev": [
             *BEAM,

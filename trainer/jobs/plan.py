@@ -70,13 +70,7 @@ def make_plan(job: config.TuneConfig) -> Plan:
             "what to tune; add it, or train without the word tune."
         )
     given = tuple(_gather_flags(job, training_input))
-    problems = [*_problems_of_names(job.config, tuned.params)]
-    if not job.image:
-        problems += _problems_of_metric(job.config, tuned)
-    train, wrong = _check_flags(given, tuned.params)
-    problems += wrong
-    if problems or train is None:
-        raise errors.ConfigError("\n".join(problems))
+    train = check_tuned(job.config, tuned, given, has_own_metric=bool(job.image))
     _warn(job.config, training_input, train)
     parallel = job.max_parallel_trials or tuned.max_parallel_trials
     return Plan(
@@ -87,6 +81,37 @@ def make_plan(job: config.TuneConfig) -> Plan:
         max_parallel_trials=min(parallel, tuned.max_trials),
         image=job.image,
     )
+
+
+def check_tuned(
+    path: str,
+    tuned: spec.HyperparameterSpec,
+    given: Sequence[str],
+    *,
+    has_own_metric: bool,
+) -> config.TrainConfig:
+    """Checks that all points of a search are jobs.
+
+    Args:
+        path: Of config.yaml, for sentences.
+        tuned: What it says.
+        given: Flags of all trials.
+        has_own_metric: True if trials are not known to be this trainer's.
+
+    Returns:
+        What the flags say for one point.
+
+    Raises:
+        ConfigError: If anything is wrong; a line for each thing.
+    """
+    problems = [*_problems_of_names(path, tuned.params)]
+    if not has_own_metric:
+        problems += _problems_of_metric(path, tuned)
+    train, wrong = _check_flags(given, tuned.params)
+    problems += wrong
+    if problems or train is None:
+        raise errors.ConfigError("\n".join(problems))
+    return train
 
 
 def _gather_flags(
