@@ -68,17 +68,16 @@ class Supervisor:
         return self._end(jobs.FAILED, self._describe_failure(code))
 
     def _start(self) -> subprocess.Popen[bytes]:
-        process = child_process.start(
+        if self._job["state"] != jobs.RUNNING:
+            self._enter(jobs.RUNNING)
+            if secs := self._work["maxRunningSecs"]:
+                self._deadline = time.monotonic() + secs
+        return child_process.start(
             self._work["command"],
             log_path=self._folder.log_path,
             variables=environment.child_variables(self._work["variables"], defaults={}),
             lock=self._lock,
         )
-        if self._job["state"] != jobs.RUNNING:
-            self._enter(jobs.RUNNING)
-            if secs := self._work["maxRunningSecs"]:
-                self._deadline = time.monotonic() + secs
-        return process
 
     def _wait(self, process: subprocess.Popen[bytes]) -> int:
         """Waits for the work's end, and sees to it once it is to stop."""
