@@ -67,14 +67,25 @@ def _environment():
 
 def run(data_dir, job_dir, *, env=None, **flags):
     """Runs a job to its end."""
+    return _run(command(data_dir, job_dir, **flags), env)
+
+
+def _run(arguments, env):
     return subprocess.run(
-        command(data_dir, job_dir, **flags),
+        arguments,
         capture_output=True,
         text=True,
         timeout=TIMEOUT_SECS,
         check=False,
         env={**_environment(), **(env or {})},
     )
+
+
+def run_command(arguments, *, env):
+    """Runs a command that must succeed, and returns what it logged."""
+    done = _run(arguments, env)
+    assert done.returncode == 0, done.stderr
+    return done.stderr
 
 
 def run_ok(*args, **options):

@@ -161,7 +161,9 @@ def test_the_guides_sequence(place, gcs_proxy, data_dir, monkeypatch):
 def test_a_job_outlives_the_shell_that_submitted_it(place):
     fake_docker(place, "echo started; sleep 1; echo done")
     flags = " ".join(f"'{flag}'" for flag in FLAGS)
-    script = f"{JOBS} submit training one --master-image-uri=mine -- {flags}; kill -HUP 0"
+    script = (
+        f"{JOBS} submit training one --master-image-uri=mine -- {flags}; kill -HUP 0"
+    )
     subprocess.run(
         ["bash", "-c", script], cwd=place, capture_output=True, start_new_session=True
     )

@@ -191,3 +191,28 @@ def test_a_runner_with_flags_of_another_is_named(flags, message):
 def test_a_split_may_have_one_bad_record_in_a_thousand(num_records, expected):
     assert build().resolved_max_bad_records(num_records) == expected
     assert build(max_bad_records=0).resolved_max_bad_records(num_records) == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"job_id": "1a"}, "JOB_ID must be letters"),
+        ({"job_id": "a" * 129}, "JOB_ID must be letters"),
+        ({"format": "table"}, "--format must be json, yaml or value"),
+        ({"labels": "a"}, "--labels: expected name=value"),
+        ({"labels": "a=b,a=c"}, "--labels: expected each name once"),
+        ({"master_accelerator": "count=1"}, "--master_accelerator must be like"),
+        ({"master_accelerator": "type=a,count=x"}, "--master_accelerator must be like"),
+    ],
+)
+def test_what_can_not_be_read_of_a_submission_is_named(given, expected):
+    problems = list(config.SubmitConfig(**{"job_id": "one", **given}).problems())
+    assert len(problems) == 1
+    assert problems[0].startswith(expected)
+
+
+@pytest.mark.parametrize("job_id", ["a", "A_1", "a" * 128])
+def test_job_ids_of_the_service_are_taken(job_id):
+    formats = ("", "json", "yaml", "value(state)", "value(jobId,trainingInput.region)")
+    for name in formats:
+        assert not list(config.SubmitConfig(job_id=job_id, format=name).problems())

@@ -254,3 +254,27 @@ def test_the_field_of_what_is_handed_on_is_no_flag():
     (problem,) = problems_of(["--config=a", "--training_flags=b"], config.TuneConfig)
     assert problem.startswith("Unknown flag --training_flags")
     assert "  -- --flag=value ..." in flags.format_help(config.TuneConfig)
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["one", "--region=here", "--stream-logs"],
+        ["--region", "here", "one", "--stream-logs"],
+        ["--stream-logs", "one", "--region=here"],
+    ],
+)
+def test_an_argument_without_a_flag_may_stand_anywhere(argv):
+    job = flags.parse([*argv, "--", "--num_classes=3"], config.SubmitConfig)
+    assert (job.job_id, job.region, job.stream_logs) == ("one", "here", True)
+    assert job.training_flags == ("--num_classes=3",)
+
+
+def test_too_many_and_too_few_arguments_are_named():
+    with pytest.raises(errors.ConfigError, match="Unexpected argument 'two'"):
+        flags.parse(["one", "two"], config.DescribeJobConfig)
+    with pytest.raises(errors.ConfigError, match="JOB_ID is required: Name of the job"):
+        flags.parse([], config.DescribeJobConfig)
+    assert flags.format_help(config.SubmitConfig).startswith(
+        "  JOB_ID  (str; required)"
+    )

@@ -41,6 +41,26 @@ def test_an_unknown_word_ends_with_1(caplog):
     assert "Unknown word 'trian'; expected one of train, convert" in caplog.text
 
 
+def test_a_word_may_have_several_parts(jobs):
+    assert task.main(["jobs", "describe", "one", "--format=json"]) == 0
+    ((name, job),) = jobs
+    assert (name, job.job_id) == ("jobs describe", "one")
+
+
+def test_words_of_a_family_are_named(caplog):
+    assert task.main(["jobs", "sbmit", "--region=here"]) == 1
+    assert "Unknown word 'jobs sbmit'; expected one of jobs submit tr" in caplog.text
+    assert "convert" not in caplog.text
+
+
+def test_on_vertex_ai_the_job_dir_has_a_default(jobs, monkeypatch):
+    monkeypatch.setenv("AIP_MODEL_DIR", "gs://b/out/1/model/")
+    without = [flag for flag in TRAIN if not flag.startswith("--job-dir")]
+    assert task.main(without) == 0
+    assert task.main(TRAIN) == 0
+    assert [job.job_dir for _, job in jobs] == ["gs://b/out/1", "c"]
+
+
 @pytest.mark.parametrize("word", [[], ["train"], ["convert"], ["tune"]])
 @pytest.mark.parametrize("flag", sorted(flags.HELP_FLAGS))
 def test_help_ends_with_0(capsys, word, flag):
@@ -54,6 +74,14 @@ def test_help_ends_with_0(capsys, word, flag):
 def test_the_version_is_printed(capsys):
     assert task.main(["--version"]) == 0
     assert capsys.readouterr().out == f"{__version__}\n"
+
+
+@pytest.mark.parametrize("name", [name for name in task.WORDS if " " in name])
+def test_help_of_the_jobs_words_fits_a_terminal(capsys, name):
+    assert task.main([*name.split(), "--help"]) == 0
+    text = capsys.readouterr().out
+    assert f"python -m trainer.task {name}" in text
+    assert max(map(len, text.splitlines())) <= 80
 
 
 def fail_with(monkeypatch, error):
