@@ -64,7 +64,7 @@ def test_a_name_whose_submission_was_killed_is_free():
     os.close(lock)
 
 
-def test_a_damaged_file_is_named(state_dir):
+def test_a_damaged_file_is_named():
     folder, lock = submit()
     os.close(lock)
     path = os.path.join(folder.path, "job.json")
@@ -82,7 +82,7 @@ def test_an_unknown_job_is_named():
 def test_a_state_folder_that_can_not_be_written_is_named(state_dir, monkeypatch):
     (state_dir / "file").touch()
     monkeypatch.setenv("XDG_STATE_HOME", str(state_dir / "file"))
-    with pytest.raises(errors.StorageError, match="file/image-.*can't be written"):
+    with pytest.raises(errors.StorageError, match=r"file/image-.*can't be written"):
         job_folder.JobFolder("one").claim()
 
 

@@ -5,6 +5,7 @@ import json
 import sys
 import threading
 
+import google.cloud
 import pytest
 
 from tests import tuning
@@ -26,6 +27,7 @@ def job(*, is_tuning=False):
 
 def test_without_the_extra_it_says_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "google.cloud.aiplatform_v1", None)
+    monkeypatch.delattr(google.cloud, "aiplatform_v1", raising=False)
     with pytest.raises(errors.ConfigError, match=r"trainer\[vertex\]"):
         vertex_client.send(job(), region="us-central1", project="p")
 
@@ -104,7 +106,8 @@ def test_what_vertex_refuses_is_one_sentence(endpoint, caplog):
     assert "no quota for T4" in caplog.text
 
 
-def test_an_endpoint_that_is_not_there_is_said(endpoint, monkeypatch, caplog):
+@pytest.mark.usefixtures("endpoint")
+def test_an_endpoint_that_is_not_there_is_said(monkeypatch, caplog):
     monkeypatch.setenv(
         "CLOUDSDK_API_ENDPOINT_OVERRIDES_AIPLATFORM", "http://127.0.0.1:9"
     )
