@@ -276,7 +276,7 @@ def test_a_server_that_was_reached_once_is_waited_for(bucket, monkeypatch):
 def test_renewal_of_credentials_has_a_time_limit(monkeypatch):
     limits = []
 
-    def request(self, method, url, timeout, **_):
+    def request(*_, timeout, **__):
         limits.append(timeout)
         raise requests.exceptions.ConnectTimeout("silent")
 

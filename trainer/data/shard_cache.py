@@ -10,17 +10,18 @@ import contextlib
 import dataclasses
 import fcntl
 import hashlib
+import logging
 import os
 import threading
 from collections.abc import Iterator, Sequence
 from typing import IO, Self
 
-from trainer import errors, storage
+from trainer import config, errors, storage
+from trainer.config.cache import GIB
 
 NUM_DOWNLOADS = 8
 PARTIAL = ".partial"
 LOCK = "lock"
-GIB = 2**30
 
 
 @dataclasses.dataclass
@@ -72,11 +73,13 @@ class ShardCache:
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def fetch(self, path: str) -> str:
+    def fetch(self, path: str, *, waits_for_users: bool = False) -> str:
         """Waits for the copy of a file; it stays until `release`.
 
         Args:
             path: One of the files.
+            waits_for_users: Also waits for room that files in use take; then other
+                threads have to release those.
 
         Returns:
             The copy's path.
@@ -88,14 +91,16 @@ class ShardCache:
         name = _copy_name(file)
         with self._changed:
             # Whoever comes first has the file on its way for all.
-            is_first = self._claim(file, name)
+            is_first = self._claim(file, name, waits_for_users=waits_for_users)
         if is_first:
             self._load(file, name)
             with self._changed:
                 self._raise_for(path)
         return os.path.join(self._folder, name)
 
-    def _claim(self, file: storage.StoredFile, name: str) -> bool:
+    def _claim(
+        self, file: storage.StoredFile, name: str, *, waits_for_users: bool
+    ) -> bool:
         """Makes the caller a user of the file; True if it has to download it."""
         with contextlib.suppress(ValueError):
             self._queue.remove(file.path)
@@ -111,7 +116,8 @@ class ShardCache:
                 entry.is_awaited = False
                 self._entries.move_to_end(name)
                 return not entry.is_whole
-            self._check_hope(file)
+            if not waits_for_users:
+                self._check_hope(file)
             self._changed.wait()
 
     def _check_hope(self, file: storage.StoredFile) -> None:
@@ -279,6 +285,31 @@ class ShardCache:
                 f"--cache_dir={self._cache_dir} can't be used ({error.strerror}); give "
                 "a folder on a disk with room for --cache_gb."
             ) from error
+
+
+def open_cache(
+    job: config.CopiesFiles, files: Sequence[storage.StoredFile]
+) -> ShardCache | None:
+    """The folder for copies of a job's gs:// files; None if it has none.
+
+    Args:
+        job: Says where and how large.
+        files: All files of the job.
+
+    Raises:
+        StorageError: As `ShardCache`.
+    """
+    remote = [file for file in files if storage.is_gs(file.path)]
+    if not remote:
+        return None
+    num_bytes = sum({file.path: file.num_bytes for file in remote}.values())
+    logging.info(
+        "data  | %d files (%.1f MB) on gs://, copied to %s in their turn",
+        len(remote),
+        num_bytes / 1e6,
+        job.resolved_cache_dir,
+    )
+    return ShardCache(remote, job.resolved_cache_dir, job.num_cache_bytes)
 
 
 def _claim_folder(cache_dir: str) -> tuple[str, IO[bytes]]:

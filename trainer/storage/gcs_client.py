@@ -25,7 +25,7 @@ from trainer.storage.paths import StoredFile, split_gs
 
 # A server that is silent for so long has dropped the connection.
 TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=60)
-# Of renewing credentials, to connect and to be answered. It holds up all other calls, and
+# To connect and to be answered when credentials are renewed, which holds up all calls;
 # Google's libraries would wait for 120 seconds.
 RENEWAL_TIMEOUT = (5, 20)
 CHUNK_BYTES = 2**20
