@@ -63,6 +63,8 @@ class ShardCache:
         self._queue: collections.deque[str] = collections.deque()
         self._workers: list[threading.Thread] = []
         self._is_closed = False
+        # Fetches that wait for room, which is theirs before any prefetched file's.
+        self._num_waiting = 0
         with self._explained():
             self._folder, self._lock = _claim_folder(cache_dir)
             self._adopt()
@@ -115,10 +117,14 @@ class ShardCache:
                 entry.num_users += 1
                 entry.is_awaited = False
                 self._entries.move_to_end(name)
+                # Prefetches may have stood back.
+                self._changed.notify_all()
                 return not entry.is_whole
             if not waits_for_users:
                 self._check_hope(file)
+            self._num_waiting += 1
             self._changed.wait()
+            self._num_waiting -= 1
 
     def _check_hope(self, file: storage.StoredFile) -> None:
         """Raises if no download in progress will make room by being done."""
@@ -213,7 +219,9 @@ class ShardCache:
                     self._queue.popleft()
                     self._entries[name].is_awaited = True
                     self._entries.move_to_end(name)
-                elif self._try_room(file.num_bytes, may_evict_awaited=False):
+                elif not self._num_waiting and self._try_room(
+                    file.num_bytes, may_evict_awaited=False
+                ):
                     self._queue.popleft()
                     self._entries[name] = _Entry(file.num_bytes, is_awaited=True)
                     return file
