@@ -5,9 +5,18 @@ import hashlib
 import itertools
 from collections import Counter
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from trainer import storage
 from trainer.data import folders, parts, progress, row_lists, rows
+
+
+class Examined(NamedTuple):
+    """A list of examined rows, and how many image files of how many bytes, by split."""
+
+    list_path: str
+    num_images: dict[str, int]
+    num_bytes: dict[str, int]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,24 +28,20 @@ class Examine:
 
     shares: Mapping[str, float]
 
-    def __call__(self, list_path: str) -> tuple[str, dict[str, int]]:
-        """Writes a list like the one it reads, in the order of the shards to be.
-
-        Returns:
-            The new list's path, and the bytes of its image files in each split.
-        """
+    def __call__(self, list_path: str) -> Examined:
+        """Writes a list like the one it reads, in the order of the shards to be."""
         examined = []
+        num_images: Counter[str] = Counter()
         num_bytes: Counter[str] = Counter()
         for row in row_lists.read(list_path):
             if progress.CURRENT.stop.is_set():
                 break
             examined.append(examine(row, self.shares))
+            num_images[examined[-1].split] += 1
             num_bytes[examined[-1].split] += examined[-1].num_bytes
-            progress.CURRENT.advance(progress.EXAMINE)
-            progress.CURRENT.expect(examined[-1].split, 1)
         path = f"{list_path}.examined"
         row_lists.write_list(path, sorted(examined, key=parts.order))
-        return path, dict(num_bytes)
+        return Examined(path, dict(num_images), dict(num_bytes))
 
 
 def examine(row: rows.Row, shares: Mapping[str, float]) -> rows.Row:
