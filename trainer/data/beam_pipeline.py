@@ -4,23 +4,19 @@ Beam is an extra, and takes a second to import: only a conversion that starts do
 """
 
 import contextlib
-import itertools
 import logging
-import os
 import pathlib
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from trainer import config, errors, storage
+from trainer import config, environment, errors, storage
 from trainer.config.convert import DATAFLOW_RUNNER
-from trainer.data import parts, progress, row_lists, shards
+from trainer.data import examine, parts, progress, row_lists, shards, workers
 from trainer.data.stages import Stages
 
 INSTALL_BEAM = "pip install 'image-classification-trainer[beam]'"
 INSTALL_DATAFLOW = "pip install 'apache-beam[gcp]==2.77.0'"
-# Lines of a list, or where they are: path, first byte, number of bytes.
-Rows = str | tuple[Any, ...]
 # Installs this package on Dataflow's machines.
 SETUP_FILE = pathlib.Path(__file__).resolve().parents[2] / "setup.py"
 
@@ -103,39 +99,41 @@ def _connect(pipeline: Any, stages: Stages, list_paths: Sequence[str]) -> None:
     )
 
 
-def _examine(list_path: str, stage: Any) -> tuple[str, dict[str, int]]:
+def _examine(list_path: str, stage: Any) -> examine.Examined:
     with progress.CURRENT.working():
-        return stage(list_path)
+        examined = workers.CURRENT.call(stage, list_path)
+    for split, count in examined.num_images.items():
+        progress.CURRENT.advance(progress.EXAMINE, count)
+        progress.CURRENT.expect(split, count)
+    return examined
 
 
-def _take_bytes(examined: tuple[str, dict[str, int]]) -> Iterable[tuple[str, int]]:
-    return examined[1].items()
+def _take_bytes(examined: examine.Examined) -> Iterable[tuple[str, int]]:
+    return examined.num_bytes.items()
 
 
 def _find_parts(
-    examined: tuple[str, dict[str, int]], split_bytes: Mapping[str, int]
-) -> Iterator[tuple[parts.PartKey, Rows]]:
+    examined: examine.Examined, split_bytes: Mapping[str, int]
+) -> Iterator[tuple[parts.PartKey, row_lists.Rows]]:
     """Yields parts, with where their rows are, or far from the list the rows."""
-    list_path = examined[0]
+    list_path = examined.list_path
     with progress.CURRENT.working():
-        for key, span in parts.find_parts(list_path, split_bytes):
+        found = workers.CURRENT.call(parts.find_parts, list_path, dict(split_bytes))
+        for key, span in found:
             # Dataflow's shuffle is made for this; here it would fill the memory.
             far = storage.is_gs(list_path)
             yield key, row_lists.read_span(*span) if far else tuple(span)
 
 
 def _write_part(
-    group: tuple[parts.PartKey, Iterable[Rows]], stage: Any
+    group: tuple[parts.PartKey, Iterable[row_lists.Rows]], stage: Any
 ) -> Iterator[tuple[int, parts.PartKey]]:
     key, found = group
     if progress.CURRENT.stop.is_set():
         return
     with progress.CURRENT.working():
-        texts = (
-            each if isinstance(each, str) else row_lists.read_span(*each)
-            for each in found
-        )
-        stage(key, itertools.chain.from_iterable(map(row_lists.unpack_lines, texts)))
+        num_rows = workers.CURRENT.call(stage, key, list(found))
+    progress.CURRENT.advance(key[0], num_rows)
     yield 0, key
 
 
@@ -172,12 +170,12 @@ def _build_options(job: config.ConvertConfig) -> Any:
             temp_location=job.temp_location,
             setup_file=str(SETUP_FILE) if SETUP_FILE.exists() else None,
         )
-    # Threads of this process, since decoding releases Python's lock
-    # (docs/adr/0012-conversion-in-threads.md).
+    # Threads of this process, which wait for those of workers.py
+    # (docs/adr/0012-conversion-in-processes.md).
     return PipelineOptions(
         [],
         direct_running_mode="in_memory",
-        direct_num_workers=len(os.sched_getaffinity(0)),
+        direct_num_workers=environment.num_cores(),
     )
 
 

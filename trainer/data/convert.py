@@ -11,7 +11,7 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 
-from trainer import config, errors, storage
+from trainer import config, environment, errors, storage
 from trainer.config.convert import DATAFLOW_RUNNER
 from trainer.config.lists import parse_split
 from trainer.data import (
@@ -24,8 +24,11 @@ from trainer.data import (
     rows,
     shards,
     stages,
+    workers,
 )
 
+# Fewer images than this are converted sooner than processes start.
+MIN_IMAGES_FOR_WORKERS = 50
 REQUIRED_SPLITS = ("train", "validation")
 
 
@@ -89,14 +92,13 @@ def _scratch_dirs(job: config.ConvertConfig) -> Iterator[tuple[str, str]]:
 
 def _check_dirs(job: config.ConvertConfig) -> None:
     """Refuses output among the class folders, where it would become a class."""
-    if not job.images_dir:
-        return
-    images_dir, output_dir = map(os.path.realpath, (job.images_dir, job.output_dir))
-    if os.path.commonpath([images_dir, output_dir]) == images_dir:
-        raise errors.ConfigError(
-            f"--output_dir must be outside --images_dir={job.images_dir}, got "
-            f"{job.output_dir}, which would become a class; give another folder."
-        )
+    for flag in ("output_dir", "temp_location"):
+        path = getattr(job, flag)
+        if job.images_dir and path and storage.is_within(path, job.images_dir):
+            raise errors.ConfigError(
+                f"--{flag} must be outside --images_dir={job.images_dir}, got {path}, "
+                "which would become a class; give another folder."
+            )
 
 
 def _read_source(job: config.ConvertConfig, bad_rows: rows.BadRows) -> report.Source:
@@ -145,7 +147,8 @@ def _write_shards(
         _check_not_empty(split, lists.counts[split], num_rows, source, bad_rows)
     progress.CURRENT.expect(progress.EXAMINE, num_rows)
     steps = stages.build(job, source, work_dir=work_dir, staging_dir=staging_dir)
-    beam_pipeline.run(steps, lists.paths, job)
+    with _workers(job, num_rows):
+        beam_pipeline.run(steps, lists.paths, job)
     summary = assembly.read_summary(work_dir, source.splits)
     for message in summary.messages:
         bad_rows.add(message)
@@ -153,6 +156,16 @@ def _write_shards(
         num_images = sum(part.classes.values())
         _check_not_empty(split, num_images, num_rows, source, bad_rows)
     return summary.written
+
+
+@contextlib.contextmanager
+def _workers(job: config.ConvertConfig, num_images: int) -> Iterator[None]:
+    """Has processes of this machine do the work, where that is worth it."""
+    if job.runner == DATAFLOW_RUNNER or num_images < MIN_IMAGES_FOR_WORKERS:
+        yield
+        return
+    with workers.CURRENT.opened(environment.num_cores()):
+        yield
 
 
 def _check_not_empty(

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from multiprocessing.synchronize import Event
 
 from trainer import errors
 
@@ -20,7 +21,7 @@ class Progress:
     """Counts images by phase, and logs a line about every ten seconds."""
 
     def __init__(self) -> None:
-        self.stop = threading.Event()
+        self.stop: threading.Event | Event = threading.Event()
         self._lock = threading.Lock()
         self._idle = threading.Condition(self._lock)
         self._num_working = 0
@@ -50,6 +51,15 @@ class Progress:
                 self._num_working -= 1
                 self._idle.notify_all()
 
+    @contextlib.contextmanager
+    def stopped_by(self, stop: Event) -> Iterator[None]:
+        """Has one event stop this process and others for a while."""
+        own, self.stop = self.stop, stop
+        try:
+            yield
+        finally:
+            self.stop = own
+
     def halt(self) -> None:
         """Stops the threads, and waits until none writes files any more."""
         self.stop.set()
@@ -67,12 +77,12 @@ class Progress:
         with self._lock:
             self._totals[phase] += count
 
-    def advance(self, phase: str) -> None:
-        """Counts one image."""
+    def advance(self, phase: str, count: int = 1) -> None:
+        """Counts images."""
         with self._lock:
             now = time.monotonic()
             start = self._starts.setdefault(phase, now)
-            self._done[phase] += 1
+            self._done[phase] += count
             due = now - self._last >= SECS_PER_PROGRESS_LINE
             if not due or not self._totals[phase]:
                 return
