@@ -47,6 +47,12 @@ def _inspect(job: config.InspectConfig) -> int:
     return inspect.run(job)
 
 
+def _predict(job: config.PredictConfig) -> int:
+    from trainer.serving import predict
+
+    return predict.run(job)
+
+
 WORDS = {
     "train": Word(
         "Train a model; the best SavedModel goes to job-dir/model.",
@@ -68,6 +74,12 @@ WORDS = {
         "--json=findings.json",
         config.InspectConfig,
         _inspect,
+    ),
+    "predict": Word(
+        "Say what a model sees in picture files or in a request.",
+        "--model_dir=jobs/flowers/model photo.jpg photos/",
+        config.PredictConfig,
+        _predict,
     ),
 }
 DEFAULT_WORD = "train"

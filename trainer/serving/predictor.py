@@ -1,5 +1,6 @@
 """A SavedModel of the documented signature, loaded to answer requests."""
 
+import logging
 import os
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -14,6 +15,9 @@ SIGNATURE = "serving_default"
 IMAGE_BYTES, KEY = "image_bytes", "key"
 CLASSES, PROBABILITIES = "classes", "probabilities"
 LABELS = "labels.txt"
+
+# A frozen graph has no fingerprint, of which TensorFlow logs two lines at each load.
+logging.getLogger("absl").setLevel(logging.ERROR)
 
 
 class Prediction(NamedTuple):
@@ -39,6 +43,7 @@ class Predictor:
 
     Attributes:
         labels: Names of the classes in order; None if the model's folder has none.
+        num_classes: Length of a row of probabilities; None if the model does not tell.
     """
 
     def __init__(self, model_dir: str) -> None:
@@ -62,6 +67,7 @@ class Predictor:
                     f"loads ({_first_line(error)}); export it again."
                 ) from error
         self._function = self._find_signature()
+        self.num_classes = self._function.structured_outputs[PROBABILITIES].shape[-1]
         text = storage.read_text(os.path.join(model_dir, LABELS))
         self.labels = None if text is None else text.splitlines()
 
