@@ -5,6 +5,7 @@ text; flags.py turns fields into flags. One file a word. Nothing here imports
 TensorFlow.
 """
 
+from trainer.config.batch_predict import BatchPredictConfig
 from trainer.config.cache import CopiesFiles
 from trainer.config.convert import ConvertConfig
 from trainer.config.inspect import InspectConfig
@@ -14,6 +15,7 @@ from trainer.config.train import MODEL_IMAGE_SIZES, OPTIMIZER_ARGUMENTS, TrainCo
 __all__ = [
     "MODEL_IMAGE_SIZES",
     "OPTIMIZER_ARGUMENTS",
+    "BatchPredictConfig",
     "ConvertConfig",
     "CopiesFiles",
     "InspectConfig",
