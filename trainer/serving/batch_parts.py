@@ -127,11 +127,9 @@ class PredictPart:
     def _predict(self, part: Part, results: TextIO, failures: TextIO) -> list[int]:
         """Writes lines; returns the number of predictions and of errors."""
         model = load_model(self.model_dir)
-        progress.CURRENT.expect(
-            PHASE, batch_sources.count(part.paths, self.data_format)
-        )
+        expect = functools.partial(progress.CURRENT.expect, PHASE)
+        asked = batch_sources.read(part.paths, self.data_format, expect)
         counts = [0, 0]
-        asked = batch_sources.read(part.paths, self.data_format)
         while batch := list(itertools.islice(asked, self.batch_size)):
             for line, failed in _answer(model, batch):
                 (failures if failed else results).write(line + "\n")
