@@ -48,7 +48,7 @@ def run(job: config.BatchPredictConfig) -> None:
         counts = _sum_counts(work_dir, parts)
         _publish(job, parts, work_dir, made_dir)
     logging.info(
-        "%s | %d predictions | %d errors | %.1f s | %s",
+        "%s | predictions %d | errors %d | %.1f s | %s",
         WORD,
         *counts,
         time.monotonic() - started,
@@ -134,7 +134,7 @@ def _judge(job: config.BatchPredictConfig, counts: tuple[int, int]) -> None:
         )
     if num_errors:
         logging.warning(
-            "%s | %d instances have no prediction; %s says of each why.",
+            "%s | %d without a prediction; %s says of each why.",
             WORD,
             num_errors,
             path,

@@ -48,7 +48,7 @@ def run(job: config.PredictConfig) -> int:
     logging.info("predict | %d pictures | %.1f s", num_all, secs)
     if num_failed:
         logging.error(
-            "predict | %d of %d pictures have no prediction; the output says why.",
+            "predict | %d of %d pictures without a prediction; the output says why.",
             num_failed,
             num_all,
         )

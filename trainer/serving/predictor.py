@@ -1,6 +1,5 @@
 """A SavedModel of the documented signature, loaded to answer requests."""
 
-import logging
 import os
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -15,9 +14,6 @@ SIGNATURE = "serving_default"
 IMAGE_BYTES, KEY = "image_bytes", "key"
 CLASSES, PROBABILITIES = "classes", "probabilities"
 LABELS = "labels.txt"
-
-# A frozen graph has no fingerprint, of which TensorFlow logs two lines at each load.
-logging.getLogger("absl").setLevel(logging.ERROR)
 
 
 class Prediction(NamedTuple):
