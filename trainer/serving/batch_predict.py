@@ -130,7 +130,7 @@ def _judge(job: config.BatchPredictConfig, counts: tuple[int, int]) -> None:
     if not num_predictions:
         raise errors.DataError(
             f"--input_paths: expected pictures, found none that could be predicted "
-            f"({num_errors} errors); {path} says of each why."
+            f"(errors: {num_errors}); {path} says of each why."
         )
     if num_errors:
         logging.warning(
