@@ -35,6 +35,7 @@ def test_a_line_is_an_instance_or_says_why_not(tmp_path, data_format):
     assert asked[0] == Asked(f"{path} line 1", "first", JPEGS[0])
     assert asked[1].where == f"{path} line 3"
     assert asked[1].reason.startswith("expected JSON such as")
+    assert asked[2].key == "x"
     assert asked[2].reason.endswith("found no 'image_bytes'.")
     assert asked[3] == Asked(f"{path} line 5", "last", JPEGS[1])
 
@@ -106,7 +107,7 @@ def test_pictures_have_their_path_as_key(tmp_path):
     assert second.reason == "expected a picture, found no file; check the path"
 
 
-def test_a_file_that_is_gone_stops_the_batch(tmp_path, bucket):
+def test_a_bucket_that_refuses_stops_the_batch(bucket):
     bucket.write("a.jsonl", "{}")
     bucket.fail(403, path="a.jsonl", method="GET", count=9)
     with pytest.raises(errors.StorageError, match="access is denied"):

@@ -79,9 +79,7 @@ def test_labels_of_a_file_replace_those_of_the_model(
     predict.run(job)
     assert ",rouge," in capsys.readouterr().out
     labels.write_text("rouge\nvert\n")
-    with pytest.raises(
-        errors.ConfigError, match=r"names.txt has 2 labels, expected 3,"
-    ):
+    with pytest.raises(errors.ConfigError, match=r"names.txt has 2 labels, expected 3"):
         predict.run(job)
 
 

@@ -6,7 +6,7 @@ import os
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from trainer import errors, storage
 from trainer.config.batch_predict import IMAGES, TF_RECORD, TF_RECORD_GZIP
@@ -76,11 +76,20 @@ def _read_lines(
 
 
 def _parse_json(text: bytes, where: str) -> Asked:
+    key = ""
     try:
-        encoded, key = instances.parse_instance(requests.parse_json(text))
+        value = requests.parse_json(text)
+        key = _find_key(value)
+        encoded, _ = instances.parse_instance(value)
     except errors.DataError as error:
-        return Asked(where, reason=str(error))
+        return Asked(where, key, reason=str(error))
     return Asked(where, key, encoded)
+
+
+def _find_key(value: Any) -> str:
+    """The key of an instance that may be wrong otherwise; empty if it has none."""
+    key = value.get(instances.KEY) if isinstance(value, dict) else None
+    return key if isinstance(key, str) else ""
 
 
 def _read_packed_records(
