@@ -12,7 +12,9 @@ JPEGS = [pictures.encode(pictures.draw_class(label, 3)) for label in (2, 0, 1)]
 
 
 def test_answers_are_those_of_the_model(colour_model_dir):
-    found = Predictor(colour_model_dir).predict(JPEGS)
+    predictor = Predictor(colour_model_dir)
+    found = predictor.predict(JPEGS)
+    assert predictor.num_classes == 3
     assert [one.class_index for one in found] == [2, 0, 1]
     pixels = tf.stack(
         [images.decode_for_evaluation(one, image_size=32) for one in JPEGS]

@@ -9,7 +9,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
@@ -111,7 +111,7 @@ def _answer_files(job: config.PredictConfig) -> tuple[int, int]:
     num_failed = 0
     with contextlib.ExitStack() as stack:
         writers = _open_writers(job, model, stack)
-        for answer in _predict(model, paths):
+        for answer in _predict(job, model, paths):
             num_failed += bool(answer.reason)
             for writer in writers:
                 writer.add(answer)
@@ -149,17 +149,23 @@ def _writing(path: str) -> Iterator[TextIO]:
         storage.publish_files(staging, parent or os.curdir, marker=name)
 
 
-def _predict(model: "Predictor", paths: Sequence[str]) -> Iterator[answers.Answer]:
-    """Yields an answer a file, in order; a bar is shown if there are many."""
-    with contextlib.ExitStack() as stack:
-        advance = None
-        if len(paths) > BATCH_SIZE:
-            showing = reading_progress.showing("predict", "picture", len(paths))
-            advance = stack.enter_context(showing)
+def _predict(
+    job: config.PredictConfig, model: "Predictor", paths: Sequence[str]
+) -> Iterator[answers.Answer]:
+    """Yields an answer a file, in order."""
+    with _showing_progress(job, len(paths)) as advance:
         for batch in picture_files.load_batches(paths, BATCH_SIZE):
             yield from _answer_batch(model, batch)
-            if advance:
-                advance(len(batch), len(paths))
+            advance(len(batch), len(paths))
+
+
+def _showing_progress(
+    job: config.PredictConfig, num_paths: int
+) -> contextlib.AbstractContextManager[Callable[[int, int], object]]:
+    """Shows a bar, if it takes a while and no answers run over the same screen."""
+    if num_paths <= BATCH_SIZE or STANDARD_STREAM in (job.json, job.csv):
+        return contextlib.nullcontext(lambda *_: None)
+    return reading_progress.showing("predict", "picture", num_paths)
 
 
 def _answer_batch(
