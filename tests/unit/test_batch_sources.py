@@ -112,3 +112,11 @@ def test_a_bucket_that_refuses_stops_the_batch(bucket):
     bucket.fail(403, path="a.jsonl", method="GET", count=9)
     with pytest.raises(errors.StorageError, match="access is denied"):
         read(f"{bucket.url}/a.jsonl", "JSON")
+
+
+def test_a_file_that_is_gone_is_named(tmp_path):
+    path = tmp_path / "a.jsonl"
+    with pytest.raises(
+        errors.StorageError, match=f"^{path} can't be read \\(No such fi"
+    ):
+        read(path, "JSON")

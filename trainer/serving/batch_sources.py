@@ -60,8 +60,14 @@ def read(
     readers = {TF_RECORD: _read_records, TF_RECORD_GZIP: _read_packed_records}
     reader = readers.get(data_format, _read_lines)
     for path in paths:
-        with storage.local_file(path) as local_path:
-            yield from reader(path, local_path, expect)
+        try:
+            with storage.local_file(path) as local_path:
+                yield from reader(path, local_path, expect)
+        except OSError as error:
+            raise errors.StorageError(
+                f"{path} can't be read ({error.strerror}); check that it is still "
+                f"there and what this user may read, and {tempfile.gettempdir()}."
+            ) from error
 
 
 def _read_lines(
