@@ -21,7 +21,7 @@ from trainer.data import (
     inspect_reading,
     inspect_report,
     label_range,
-    reading_progress,
+    record_progress,
     shard_cache,
     verdict,
 )
@@ -87,7 +87,7 @@ def _read_records(splits: Sequence[Split], cache: ShardCache | None) -> None:
     found: list[list[np.ndarray]] = [[] for _ in splits]
     with (
         contextlib.closing(inspect_reading.read(plan)) as chunks,
-        reading_progress.showing("inspect", "record", plan.num_records) as advance,
+        record_progress.showing("inspect", plan.num_records) as advance,
     ):
         for task, chunk in chunks:
             split = splits[task.split]

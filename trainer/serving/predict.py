@@ -16,8 +16,8 @@ import numpy as np
 
 from trainer import config, environment, errors, storage
 from trainer.config.predict import STANDARD_STREAM
-from trainer.data import reading_progress, rows
-from trainer.serving import answers, instances, picture_files, requests
+from trainer.data import record_progress, rows
+from trainer.serving import instances, picture_answers, picture_files, requests
 
 if TYPE_CHECKING:
     from trainer.serving.predictor import Prediction, Predictor, Undecodable
@@ -116,23 +116,23 @@ def _answer_files(job: config.PredictConfig) -> tuple[int, int]:
             for writer in writers:
                 writer.add(answer)
     for writer in writers:
-        if isinstance(writer, answers.Table):
+        if isinstance(writer, picture_answers.Table):
             sys.stdout.write(writer.format())
     return len(paths), num_failed
 
 
 def _open_writers(
     job: config.PredictConfig, model: "Predictor", stack: contextlib.ExitStack
-) -> answers.Writers:
-    writers: list[answers.Table | answers.JsonLines | answers.Csv] = []
+) -> list[picture_answers.Writer]:
+    writers: list[picture_answers.Writer] = []
     if job.json:
         output = stack.enter_context(_writing(job.json))
-        writers.append(answers.JsonLines(output, model.name_class))
+        writers.append(picture_answers.JsonLines(output, model.name_class))
     if job.csv:
         output = stack.enter_context(_writing(job.csv))
-        writers.append(answers.Csv(output, model.name_class, job.top))
+        writers.append(picture_answers.Csv(output, model.name_class, job.top))
     if STANDARD_STREAM not in (job.json, job.csv):
-        writers.append(answers.Table(model.name_class, job.top))
+        writers.append(picture_answers.Table(model.name_class, job.top))
     return writers
 
 
@@ -151,7 +151,7 @@ def _writing(path: str) -> Iterator[TextIO]:
 
 def _predict(
     job: config.PredictConfig, model: "Predictor", paths: Sequence[str]
-) -> Iterator[answers.Answer]:
+) -> Iterator[picture_answers.Answer]:
     """Yields an answer a file, in order."""
     with _showing_progress(job, len(paths)) as advance:
         for batch in picture_files.load_batches(paths, BATCH_SIZE):
@@ -165,18 +165,18 @@ def _showing_progress(
     """Shows a bar, if it takes a while and no answers run over the same screen."""
     if num_paths <= BATCH_SIZE or STANDARD_STREAM in (job.json, job.csv):
         return contextlib.nullcontext(lambda *_: None)
-    return reading_progress.showing("predict", "picture", num_paths)
+    return record_progress.showing("predict", num_paths, unit="picture")
 
 
 def _answer_batch(
     model: "Predictor", batch: Sequence[picture_files.PictureFile]
-) -> Iterator[answers.Answer]:
+) -> Iterator[picture_answers.Answer]:
     from trainer.serving.predictor import Undecodable
 
     found = iter(model.predict([file.encoded for file in batch if not file.reason]))
     for file in batch:
         one = Undecodable(file.reason) if file.reason else next(found)
         if isinstance(one, Undecodable):
-            yield answers.Answer(file.path, np.zeros(0, np.float32), one.reason)
+            yield picture_answers.Answer(file.path, np.zeros(0, np.float32), one.reason)
         else:
-            yield answers.Answer(file.path, one.probabilities)
+            yield picture_answers.Answer(file.path, one.probabilities)

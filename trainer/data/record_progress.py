@@ -1,4 +1,4 @@
-"""Shows how far a word is with its input: a bar on a terminal, else lines."""
+"""Shows how far a pass over records is: a bar on a terminal, else lines."""
 
 import contextlib
 import logging
@@ -15,15 +15,15 @@ SECS_PER_LINE = 10.0
 
 @contextlib.contextmanager
 def showing(
-    word: str, unit: str, num_units: int
+    word: str, num_records: int, unit: str = "record"
 ) -> Iterator[Callable[[int, int], object]]:
-    """Gives a function to call with the units that were read since, and with all.
+    """Gives a function to call with the records that were read since, and with all.
 
     Args:
-        word: What is running, such as inspect.
-        unit: What is counted, such as record.
-        num_units: All, as far as is known: of files that are still to come it is an
+        word: What the program was asked to do, for the start of each line.
+        num_records: All, as far as is known: of files that are still to come it is an
             estimate.
+        unit: What a record is called.
     """
     if not environment.is_terminal():
         yield _Lines(word, unit).advance
@@ -31,7 +31,7 @@ def showing(
     with (
         logging_redirect_tqdm(),
         tqdm(
-            total=num_units,
+            total=num_records,
             desc=word,
             dynamic_ncols=True,
             bar_format="{desc} {percentage:3.0f}% |{bar}| " + unit + " {n}/{total}, "
@@ -40,15 +40,15 @@ def showing(
         ) as bar,
     ):
 
-        def advance(count: int, num_units: int) -> None:
-            bar.total = num_units
+        def advance(count: int, num_records: int) -> None:
+            bar.total = num_records
             bar.update(count)
 
         yield advance
 
 
 class _Lines:
-    """Counts, and logs a line about every ten seconds."""
+    """Counts records, and logs a line about every ten seconds."""
 
     def __init__(self, word: str, unit: str) -> None:
         self._word = word
@@ -56,7 +56,7 @@ class _Lines:
         self._done = 0
         self._start = self._shown = time.monotonic()
 
-    def advance(self, count: int, num_units: int) -> None:
+    def advance(self, count: int, num_records: int) -> None:
         self._done += count
         now = time.monotonic()
         if now - self._shown < SECS_PER_LINE:
@@ -68,7 +68,7 @@ class _Lines:
             self._word,
             self._unit,
             self._done,
-            num_units,
+            num_records,
             rate,
-            (num_units - self._done) / rate,
+            (num_records - self._done) / rate,
         )

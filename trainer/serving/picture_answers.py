@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple, TextIO
 
 import numpy as np
@@ -118,4 +118,4 @@ class Csv:
         self._writer.writerow([answer.path, *cells, answer.reason])
 
 
-Writers = Sequence[Table | JsonLines | Csv]
+Writer = Table | JsonLines | Csv

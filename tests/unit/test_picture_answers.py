@@ -3,7 +3,7 @@ import json
 
 import numpy as np
 
-from trainer.serving import answers
+from trainer.serving import picture_answers as answers
 
 NAMES = ("red", "green", "aquamarine")
 GOOD = answers.Answer("a.jpg", np.array([0.25, 0.125, 0.625], np.float32))
