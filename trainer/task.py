@@ -53,6 +53,18 @@ def _tune(job: config.TuneConfig) -> int:
     return tune.run(job)
 
 
+def _predict(job: config.PredictConfig) -> int:
+    from trainer.serving import predict
+
+    return predict.run(job)
+
+
+def _batch_predict(job: config.BatchPredictConfig) -> None:
+    from trainer.serving import batch_predict
+
+    batch_predict.run(job)
+
+
 WORDS = {
     "train": Word(
         "Train a model; the best SavedModel goes to job-dir/model.",
@@ -82,6 +94,19 @@ WORDS = {
         "--validation_data_path='data/validation-*' --num_classes=5 --max_steps=3000",
         config.TuneConfig,
         _tune,
+    ),
+    "predict": Word(
+        "Say what a model sees in picture files or in a request.",
+        "--model_dir=jobs/flowers/model photo.jpg photos/",
+        config.PredictConfig,
+        _predict,
+    ),
+    "batch-predict": Word(
+        "Write what a model sees in any number of pictures or instances.",
+        "--model_dir=jobs/flowers/model --data_format=JSON "
+        "--input_paths='requests/*.jsonl' --output_path=predictions",
+        config.BatchPredictConfig,
+        _batch_predict,
     ),
 }
 DEFAULT_WORD = "train"
@@ -139,7 +164,7 @@ def _run(argv: list[str]) -> int:
 
 
 def _format_help(name: str) -> str:
-    words = "\n".join(f"  {word:10} {WORDS[word].summary}" for word in WORDS)
+    words = "\n".join(f"  {word:14} {WORDS[word].summary}" for word in WORDS)
     return (
         f"Usage: python -m trainer.task [WORD] --flag=value ...\n\n"
         f"Words (without one: {DEFAULT_WORD}); each has its own --help:\n{words}\n\n"
