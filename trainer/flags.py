@@ -51,9 +51,7 @@ def parse(argv: Sequence[str], config_class: type[ConfigT]) -> ConfigT:
     known = _define_flags(config_class)
     problems: list[str] = []
     own, handed_on = _split_trailing(argv, config_class)
-    texts = _collect(
-        _split_arguments(own, known, config_class, problems), config_class
-    )
+    texts = _collect(_split_arguments(own, known, config_class, problems), config_class)
     parsed = {
         name: _parse_value(known, name, text, problems) for name, text in texts.items()
     }
