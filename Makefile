@@ -18,7 +18,7 @@ $(VENV)/ready: requirements/dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/dev.txt
 	@touch $@
 
-smoke: setup  ## Make a small real data set, convert, train, export, predict: 5 to 7 minutes
+smoke: setup  ## Make a small real data set, convert, train, export, predict: 2 to 7 minutes
 	rm -rf smoke
 	PYTHONPATH=. $(BIN)/python scripts/smoke.py --work_dir=smoke
 
@@ -46,7 +46,7 @@ image: ## Build the Docker image
 	docker build --tag $(IMAGE) .
 
 lock:  ## Resolve requirements/*.txt anew from setup.py; needs uv
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --extra beam --output-file requirements/runtime.txt setup.py
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --extra beam --extra serve --extra tune --output-file requirements/runtime.txt setup.py
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --extra dev --output-file requirements/dev.txt setup.py
 
 clean:  ## Remove .venv, caches and what smoke wrote

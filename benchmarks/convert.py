@@ -12,7 +12,6 @@ other programs took meanwhile: where it is not near 0, the ratio says little.
 
 import argparse
 import filecmp
-import json
 import os
 import pathlib
 import resource
@@ -28,10 +27,11 @@ from typing import Any, NamedTuple
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SPLITS = ("train", "validation", "test")
 MODES = ("loop", "convert")
+SECS_BETWEEN_LOOKS = 0.2
 
 
 class Measurement(NamedTuple):
-    """One process: wall and processor seconds, peak bytes, and others' share."""
+    """One conversion: wall and processor seconds, peak bytes, and others' share."""
 
     secs: float
     cpu_secs: float
@@ -40,7 +40,7 @@ class Measurement(NamedTuple):
 
 
 def main(argv: Sequence[str]) -> int:
-    """Prints a Markdown table, or, in a process of one measurement, its peak memory."""
+    """Prints a Markdown table, or, in a process of one measurement, converts."""
     flags = _parse(argv)
     if flags.measure:
         _measure(flags.measure, flags.images_dir, flags.output_dir)
@@ -105,20 +105,36 @@ def _run_measurement(mode: str, images_dir: str, output_dir: str) -> Measurement
     ]
     started_at, busy = time.perf_counter(), _busy_secs()
     own = resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = subprocess.run(
-        command,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise SystemExit(f"{' '.join(command)} failed:\n{done.stderr}")
+    with tempfile.TemporaryFile() as messages:
+        process = subprocess.Popen(
+            command, env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=messages
+        )
+        peak_bytes = 0
+        while process.poll() is None:
+            peak_bytes = max(peak_bytes, _resident_bytes(process.pid))
+            time.sleep(SECS_BETWEEN_LOOKS)
+        if process.returncode:
+            messages.seek(0)
+            raise SystemExit(f"{' '.join(command)} failed:\n{messages.read().decode()}")
     secs, busy = time.perf_counter() - started_at, _busy_secs() - busy
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu_secs = after.ru_utime + after.ru_stime - own.ru_utime - own.ru_stime
     others = max(0.0, busy - cpu_secs) / (secs * len(os.sched_getaffinity(0)))
-    return Measurement(secs, cpu_secs, json.loads(done.stdout), others)
+    return Measurement(secs, cpu_secs, peak_bytes, others)
+
+
+def _resident_bytes(pid: int) -> int:
+    """Memory of a process and of those that it started, files apart."""
+    try:
+        status = pathlib.Path(f"/proc/{pid}/status").read_text()
+        tasks = list(pathlib.Path(f"/proc/{pid}/task").glob("*/children"))
+        children = " ".join(task.read_text() for task in tasks).split()
+    except OSError:
+        # It has just ended.
+        return 0
+    facts = dict(line.split(":", 1) for line in status.splitlines())
+    own = int(facts.get("RssAnon", "0").split()[0]) * 1024
+    return own + sum(_resident_bytes(int(child)) for child in children)
 
 
 def _busy_secs() -> float:
@@ -158,7 +174,7 @@ def _print_rows(num_images: int, found: dict[str, list[Measurement]]) -> None:
 
 
 def _measure(mode: str, images_dir: str, output_dir: str) -> None:
-    """Converts in this process, then prints its peak memory in bytes."""
+    """Converts in this process."""
     from trainer import config
 
     job = config.ConvertConfig(images_dir=images_dir, output_dir=output_dir)
@@ -168,7 +184,6 @@ def _measure(mode: str, images_dir: str, output_dir: str) -> None:
         from trainer.data import convert
 
         convert.run(job)
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 
 
 def _convert_in_a_loop(job: Any) -> None:
@@ -187,16 +202,14 @@ def _convert_in_a_loop(job: Any) -> None:
         )
         examined = [steps.examine(path) for path in lists.paths]
         split_bytes: Counter[str] = Counter()
-        for _, num_bytes in examined:
-            split_bytes.update(num_bytes)
+        for each in examined:
+            split_bytes.update(each.num_bytes)
         groups: dict[parts.PartKey, list[shards.Span]] = defaultdict(list)
-        for path, _ in examined:
-            for key, span in parts.find_parts(path, split_bytes):
+        for list_path, _, _ in examined:
+            for key, span in parts.find_parts(list_path, split_bytes):
                 groups[key].append(span)
         for key, spans in groups.items():
-            texts = (row_lists.read_span(*span) for span in spans)
-            found = (row for text in texts for row in row_lists.unpack_lines(text))
-            steps.write_part(key, found)
+            steps.write_part(key, spans)
         for shard in steps.plan(list(groups)):
             shards.assemble(shard, steps.staging_dir)
 

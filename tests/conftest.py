@@ -1,4 +1,5 @@
 from tests.gcs import bucket, gcs_proxy
 from tests.jobs import data_dir
+from tests.saved_models import colour_model_dir
 
-__all__ = ["bucket", "data_dir", "gcs_proxy"]
+__all__ = ["bucket", "colour_model_dir", "data_dir", "gcs_proxy"]

@@ -220,8 +220,10 @@ class Bucket:
         return f"{self.url}/{name}"
 
     def write_dir(self, directory, prefix):
-        for path in pathlib.Path(directory).iterdir():
-            self.write(f"{prefix}/{path.name}", path.read_bytes())
+        """Writes all files of a folder and of those in it."""
+        for path in filter(pathlib.Path.is_file, pathlib.Path(directory).rglob("*")):
+            name = path.relative_to(directory).as_posix()
+            self.write(f"{prefix}/{name}", path.read_bytes())
         return f"{self.url}/{prefix}"
 
     def read(self, name):

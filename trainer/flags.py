@@ -3,14 +3,15 @@
 Accepts what the documented commands hold: `--name=value` and `--name value`, hyphens
 for underscores (`--job-dir`), stray quotes around values, repeated flags (the last
 one wins, since the tuning service appends its own; a field of type `tuple[str, ...]`
-takes them all). Fields made with `positional` take arguments without a flag, which may
-stand before, between and after flags. A bare `--` says nothing, unless the config has a
-field for what comes after it, as those of words have that hand training flags on. All
-that is wrong is named at once. Nothing here imports TensorFlow.
+takes them all). A word may take bare arguments, such as files, and flags that mean
+something without a value. A bare `--` says nothing, unless the config has a field for
+what comes after it, as those of words have that hand training flags on. All that is
+wrong is named at once. Nothing here imports TensorFlow.
 """
 
 import dataclasses
 import difflib
+import itertools
 import math
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
@@ -51,8 +52,7 @@ def parse(argv: Sequence[str], config_class: type[ConfigT]) -> ConfigT:
     known = _define_flags(config_class)
     problems: list[str] = []
     own, handed_on = _split_trailing(argv, config_class)
-    arguments = _split_arguments(own, known, _positional(config_class), problems)
-    texts = _collect(arguments, config_class)
+    texts = _collect(_split_arguments(own, known, config_class, problems), config_class)
     parsed = {
         name: _parse_value(known, name, text, problems) for name, text in texts.items()
     }
@@ -76,9 +76,8 @@ def parse(argv: Sequence[str], config_class: type[ConfigT]) -> ConfigT:
 def format_help(config_class: type[Any]) -> str:
     """Describes every flag of a config with its default, range and meaning."""
     lines = []
-    unnamed = _positional(config_class)
     fields = dataclasses.fields(config_class)
-    for field in sorted(fields, key=lambda field: field.name not in unnamed):
+    for field in sorted(fields, key=lambda field: not _is_positional(field)):
         head = f"  {_title(field)}  ({_summary(field)})"
         if _is_trailing(field):
             head = "  -- --flag=value ..."
@@ -99,7 +98,7 @@ def _wrap(text: str, indent: int) -> list[str]:
 
 def _title(field: dataclasses.Field[Any]) -> str:
     """For example "--max_steps", or "JOB_ID" for an argument without a flag."""
-    if _is_positional(field):
+    if _is_positional(field) and field.type is str:
         return field.name.upper()
     return f"--{_spelled(field.name)}"
 
@@ -115,6 +114,10 @@ def _summary(field: dataclasses.Field[Any]) -> str:
     parts = [getattr(field.type, "__name__", str(field.type))]
     if field.type == _REPEATED:
         parts = ["str, may be repeated"]
+        if _is_positional(field):
+            parts.append("also bare")
+    if "alone" in limits:
+        parts.append(f"alone {limits['alone']}")
     if "choices" in limits:
         parts = ["one of " + " ".join(limits["choices"])]
     bounds = _describe_bounds(limits)
@@ -154,7 +157,7 @@ def _define_flags(config_class: type[Any]) -> flags.FlagValues:
 
 
 def _is_positional(field: dataclasses.Field[Any]) -> bool:
-    return bool(field.metadata.get("positional"))
+    return bool(field.metadata["limits"].get("positional"))
 
 
 def _is_trailing(field: dataclasses.Field[Any]) -> bool:
@@ -174,46 +177,61 @@ def _split_trailing(
     return argv[:place], {names[0]: tuple(argv[place + 1 :])}
 
 
-def _positional(config_class: type[Any]) -> list[str]:
-    """Names of the fields that take arguments without a flag."""
-    fields = dataclasses.fields(config_class)
-    return [field.name for field in fields if _is_positional(field)]
-
-
 def _split_arguments(
     argv: Sequence[str],
     known: flags.FlagValues,
-    unnamed: list[str],
+    config_class: type[Any],
     problems: list[str],
 ) -> Iterator[tuple[str, str]]:
     """Yields (flag name, text of its value), in order; adds what it can't read."""
+    alone = dict(_find_alone(config_class))
+    places = _bare_places(config_class)
     rest = [argument for argument in argv if argument != "--"]
     while rest:
         argument = rest.pop(0)
         spelled, has_value, text = argument.lstrip("-").partition("=")
         name = spelled.replace("-", "_")
         if not argument.startswith("-"):
-            yield from _name_argument(argument, unnamed, problems)
+            yield from _name_bare(argument, places, problems)
         elif name not in known:
             problems.append(_describe_unknown(spelled, known))
             if not has_value:
                 _take_value(rest)
         elif has_value:
             yield name, _unquote(text)
-        elif isinstance(known[name], flags.BooleanFlag):
-            yield name, "true"
+        elif name in alone:
+            yield name, alone[name]
         elif (value := _take_value(rest)) is not None:
             yield name, _unquote(value)
         else:
             problems.append(f"--{spelled} needs a value: --{spelled}=VALUE.")
 
 
-def _name_argument(
-    argument: str, unnamed: list[str], problems: list[str]
+def _find_alone(config_class: type[Any]) -> Iterator[tuple[str, str]]:
+    """Yields flags that need no value, and the one that they have then."""
+    for field in dataclasses.fields(config_class):
+        if field.type is bool:
+            yield field.name, "true"
+        elif "alone" in field.metadata["limits"]:
+            yield field.name, field.metadata["limits"]["alone"]
+
+
+def _bare_places(config_class: type[Any]) -> Iterator[str]:
+    """Yields the field that each argument without a flag is for, in their order."""
+    for field in dataclasses.fields(config_class):
+        if _is_positional(field):
+            yield field.name
+            if field.type == _REPEATED:
+                yield from itertools.repeat(field.name)
+
+
+def _name_bare(
+    argument: str, places: Iterator[str], problems: list[str]
 ) -> Iterator[tuple[str, str]]:
-    """Gives an argument without a flag to the next field that takes one."""
-    if unnamed:
-        yield unnamed.pop(0), argument
+    """Yields an argument without a flag as a value of the next field for such."""
+    name = next(places, None)
+    if name:
+        yield name, argument
     else:
         problems.append(
             f"Unexpected argument {argument!r}; flags are written --name=value."

@@ -57,6 +57,18 @@ def _tune(job: config.TuneConfig) -> int:
     return tune.run(job)
 
 
+def _predict(job: config.PredictConfig) -> int:
+    from trainer.serving import predict
+
+    return predict.run(job)
+
+
+def _batch_predict(job: config.BatchPredictConfig) -> None:
+    from trainer.serving import batch_predict
+
+    batch_predict.run(job)
+
+
 def _submit_job(job: config.SubmitConfig) -> int:
     from trainer.jobs import submit
 
@@ -122,6 +134,19 @@ WORDS = {
         "--validation_data_path='data/validation-*' --num_classes=5 --max_steps=3000",
         config.TuneConfig,
         _tune,
+    ),
+    "predict": Word(
+        "Say what a model sees in picture files or in a request.",
+        "--model_dir=jobs/flowers/model photo.jpg photos/",
+        config.PredictConfig,
+        _predict,
+    ),
+    "batch-predict": Word(
+        "Write what a model sees in any number of pictures or instances.",
+        "--model_dir=jobs/flowers/model --data_format=JSON "
+        "--input_paths='requests/*.jsonl' --output_path=predictions",
+        config.BatchPredictConfig,
+        _batch_predict,
     ),
     "jobs submit training": Word(
         "Start a training job on this machine, as gcloud did.",

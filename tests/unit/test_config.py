@@ -138,6 +138,34 @@ def test_a_conversion_that_cannot_work_is_named(flags, message):
     assert message in problem
 
 
+def test_a_conversion_on_dataflow_may_have_a_tree_in_a_bucket():
+    job = config.ConvertConfig(
+        images_dir="gs://b/photos",
+        output_dir="gs://b/out",
+        runner="DataflowRunner",
+        project_id="p",
+        region="r",
+        temp_location="gs://b/temp",
+    )
+    assert list(job.problems()) == []
+
+
+@pytest.mark.parametrize(
+    "job",
+    [build(cache_dir="gs://b/x"), config.InspectConfig(("a",), cache_dir="gs://b/x")],
+)
+def test_a_cache_has_to_be_local(job):
+    assert list(job.problems()) == ["--cache_dir must be a local folder, got gs://b/x."]
+
+
+def test_train_and_inspect_share_a_cache():
+    train, inspect = build(), config.InspectConfig(("a",))
+    assert train.resolved_cache_dir == inspect.resolved_cache_dir
+    assert train.num_cache_bytes == inspect.num_cache_bytes == 10 * 2**30
+    given = config.InspectConfig(("a",), cache_dir="/d", cache_gb=0.5)
+    assert (given.resolved_cache_dir, given.num_cache_bytes) == ("/d", 2**29)
+
+
 def test_a_conversion_on_dataflow_names_all_that_it_lacks():
     lists = dict.fromkeys(["train_csv", "validation_csv", "labels_file"], "gs://b/x")
     job = config.ConvertConfig(output_dir="out", runner="DataflowRunner", **lists)
@@ -216,3 +244,48 @@ def test_job_ids_of_the_service_are_taken(job_id):
     formats = ("", "json", "yaml", "value(state)", "value(jobId,trainingInput.region)")
     for name in formats:
         assert not list(config.SubmitConfig(job_id=job_id, format=name).problems())
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({}, "Give pictures, as in: predict --model_dir=... photo.jpg photos/, or"),
+        ({"images": ("a",), "instances": "b"}, "Give pictures, as in:"),
+        ({"images": ("a",), "json": "-", "csv": "-"}, "can't both go to standard out"),
+        ({"instances": "a", "csv": "b"}, "--csv=b does not go with --instances"),
+        ({"instances": "a", "labels_file": "b"}, "--labels_file=b does not go with"),
+    ],
+)
+def test_what_predict_can_not_do_at_once_is_said(flags, message):
+    (problem,) = config.PredictConfig(model_dir="m", **flags).problems()
+    assert message in problem
+
+
+def test_what_predict_can_do_at_once_has_no_problem():
+    for flags in (
+        {"images": ("a",), "json": "-", "csv": "b"},
+        {"instances": "-", "json": "-"},
+    ):
+        assert not list(config.PredictConfig(model_dir="m", **flags).problems())
+
+
+def test_a_batch_on_dataflow_needs_paths_that_other_machines_reach():
+    job = config.BatchPredictConfig(
+        model_dir="model",
+        data_format="JSON",
+        input_paths=("gs://b/a.jsonl", "b.jsonl"),
+        output_path="gs://b/out",
+        runner="DataflowRunner",
+        project_id="p",
+        region="r",
+        temp_location="/tmp",
+    )
+    found = [problem.split(" must")[0] for problem in job.problems()]
+    assert found == ["--model_dir", "--input_paths", "--temp_location"]
+    assert "got b.jsonl; give gs://" in list(job.problems())[1]
+
+
+def test_a_batch_on_this_machine_has_no_use_for_a_region():
+    job = config.BatchPredictConfig("model", "JSON", ("a",), "out", region="r")
+    (problem,) = job.problems()
+    assert problem.startswith("--region=r is for --runner=DataflowRunner only")

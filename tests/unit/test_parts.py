@@ -9,9 +9,9 @@ from trainer.data import parts, progress, row_lists, rows
 
 @pytest.fixture(autouse=True)
 def fresh_progress():
-    progress.CURRENT.reset()
+    progress.CURRENT.reset("convert")
     yield
-    progress.CURRENT.reset()
+    progress.CURRENT.reset("convert")
 
 
 def write_part(tmp_path, names, *, skip_bad=False):
@@ -19,7 +19,9 @@ def write_part(tmp_path, names, *, skip_bad=False):
         rows.Row(str(tmp_path / name), name, "train", "a", name, number)
         for number, name in enumerate(names)
     ]
-    parts.WritePart(str(tmp_path), {"a": 1}, skip_bad)(("train", 0), found)
+    parts.WritePart(str(tmp_path), {"a": 1}, skip_bad)(
+        ("train", 0), ["\n".join(map(row_lists.pack, found))]
+    )
     return parts.read_outcome(str(tmp_path), ("train", 0))
 
 

@@ -5,6 +5,8 @@ text; flags.py turns fields into flags. One file a word. Nothing here imports
 TensorFlow.
 """
 
+from trainer.config.batch_predict import BatchPredictConfig
+from trainer.config.cache import CopiesFiles
 from trainer.config.convert import ConvertConfig
 from trainer.config.inspect import InspectConfig
 from trainer.config.jobs import (
@@ -17,18 +19,22 @@ from trainer.config.jobs import (
     ToVertexConfig,
     parse_pairs,
 )
+from trainer.config.predict import PredictConfig
 from trainer.config.train import MODEL_IMAGE_SIZES, OPTIMIZER_ARGUMENTS, TrainConfig
 from trainer.config.tune import TuneConfig
 
 __all__ = [
     "MODEL_IMAGE_SIZES",
     "OPTIMIZER_ARGUMENTS",
+    "BatchPredictConfig",
     "CancelJobConfig",
     "ConvertConfig",
+    "CopiesFiles",
     "DescribeJobConfig",
     "DescribedJob",
     "InspectConfig",
     "ListJobsConfig",
+    "PredictConfig",
     "StreamLogsConfig",
     "SubmitConfig",
     "ToVertexConfig",

@@ -4,7 +4,7 @@ import dataclasses
 import re
 from collections.abc import Iterator
 
-from trainer.config.knobs import knob, positional, trailing
+from trainer.config.knobs import knob, trailing
 
 # Source: the API's reference, projects.jobs, jobId.
 JOB_ID = re.compile("[A-Za-z][A-Za-z0-9_]{0,127}")
@@ -101,9 +101,11 @@ def _problems_of_accelerator(pairs: dict[str, str]) -> Iterator[str]:
 class SubmitConfig(DescribedJob):
     """What `jobs submit training` starts."""
 
-    job_id: str = positional(
+    job_id: str = knob(
+        "",
         "Name of the job, which no other job has: letters, digits and underscores, "
         "the first one a letter.",
+        positional=True,
         required=True,
     )
     stream_logs: bool = knob(
@@ -122,7 +124,11 @@ class SubmitConfig(DescribedJob):
 class ToVertexConfig(DescribedJob):
     """What `jobs to-vertex` prints, or sends."""
 
-    job_id: str = positional("Display name of the job. Default: image_classification.")
+    job_id: str = knob(
+        "",
+        "Display name of the job. Default: image_classification.",
+        positional=True,
+    )
     project: str = knob(
         "", "Project that --submit sends the job to. Default: that of the credentials."
     )
@@ -148,7 +154,7 @@ class ToVertexConfig(DescribedJob):
 class DescribeJobConfig:
     """Which job `jobs describe` prints."""
 
-    job_id: str = positional("Name of the job.", required=True)
+    job_id: str = knob("", "Name of the job.", positional=True, required=True)
     format: str = knob("", _FORMAT_MEANING + "yaml.")
 
     def problems(self) -> Iterator[str]:
@@ -160,7 +166,7 @@ class DescribeJobConfig:
 class StreamLogsConfig:
     """Which log `jobs stream-logs` prints."""
 
-    job_id: str = positional("Name of the job.", required=True)
+    job_id: str = knob("", "Name of the job.", positional=True, required=True)
     polling_interval: float = knob(
         0.5, "Seconds between looks for new lines.", above=0.0
     )
@@ -186,7 +192,7 @@ class ListJobsConfig:
 class CancelJobConfig:
     """Which job `jobs cancel` ends."""
 
-    job_id: str = positional("Name of the job.", required=True)
+    job_id: str = knob("", "Name of the job.", positional=True, required=True)
 
     def problems(self) -> Iterator[str]:
         """Yields nothing: all that can be wrong takes the job to tell."""

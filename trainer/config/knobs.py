@@ -12,7 +12,10 @@ def knob(default: Any, meaning: str, **limits: Any) -> Any:
             its default depends on other flags (the meaning then says on which).
         meaning: Help text, one or two sentences.
         **limits: `minimum`, `above`, `maximum`, `below`: bounds of a number;
-            `choices`: allowed strings; `required`: True if the flag must be given.
+            `choices`: allowed strings; `required`: True if the flag must be given;
+            `positional`: True for a field that takes arguments without a flag, in
+            order of fields: one, or, if it is a `tuple[str, ...]`, all that are left;
+            `alone`: value of the flag without a value.
 
     Returns:
         A dataclass field.
@@ -33,24 +36,4 @@ def trailing(meaning: str) -> Any:
     """
     return dataclasses.field(
         default=(), metadata={"meaning": meaning, "limits": {}, "trailing": True}
-    )
-
-
-def positional(meaning: str, *, required: bool = False) -> Any:
-    """Declares a field that takes an argument without a flag, in order of fields.
-
-    Args:
-        meaning: Help text, one or two sentences.
-        required: True if it must be given.
-
-    Returns:
-        A dataclass field of type str.
-    """
-    return dataclasses.field(
-        default="",
-        metadata={
-            "meaning": meaning,
-            "limits": {"required": required},
-            "positional": True,
-        },
     )

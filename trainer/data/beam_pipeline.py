@@ -1,52 +1,19 @@
-"""The stages of a conversion as an Apache Beam pipeline; the one user of Beam.
+"""The stages of a conversion as an Apache Beam pipeline."""
 
-Beam is an extra, and takes a second to import: only a conversion that starts does.
-"""
-
-import contextlib
-import itertools
-import logging
-import os
-import pathlib
-import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from trainer import config, errors, storage
-from trainer.config.convert import DATAFLOW_RUNNER
-from trainer.data import parts, progress, row_lists, shards
+from trainer import config, storage
+from trainer.data import (
+    beam_runner,
+    examine,
+    parts,
+    progress,
+    row_lists,
+    shards,
+    workers,
+)
 from trainer.data.stages import Stages
-
-INSTALL_BEAM = "pip install 'image-classification-trainer[beam]'"
-INSTALL_DATAFLOW = "pip install 'apache-beam[gcp]==2.77.0'"
-# Lines of a list, or where they are: path, first byte, number of bytes.
-Rows = str | tuple[Any, ...]
-# Installs this package on Dataflow's machines.
-SETUP_FILE = pathlib.Path(__file__).resolve().parents[2] / "setup.py"
-
-
-def check_installed(job: config.ConvertConfig) -> None:
-    """Checks that Beam and its runner can be imported.
-
-    Raises:
-        ConfigError: If not, with the command that installs what is missing.
-    """
-    with _quiet_import():
-        try:
-            import apache_beam
-        except ImportError as error:
-            raise errors.ConfigError(
-                f"convert needs Apache Beam, found none ({error}); run {INSTALL_BEAM}."
-            ) from error
-        if job.runner != DATAFLOW_RUNNER:
-            return
-        try:
-            import apache_beam.runners.dataflow.internal.apiclient  # noqa: F401
-        except ImportError as error:
-            raise errors.ConfigError(
-                f"--runner={DATAFLOW_RUNNER} needs Google Cloud's clients, found none "
-                f"({error}); run {INSTALL_DATAFLOW}."
-            ) from error
 
 
 def run(stages: Stages, list_paths: Sequence[str], job: config.ConvertConfig) -> None:
@@ -57,23 +24,7 @@ def run(stages: Stages, list_paths: Sequence[str], job: config.ConvertConfig) ->
         list_paths: Files with rows.
         job: Says where to do it.
     """
-    with _quiet_import():
-        import apache_beam as beam
-    # What a worker meets is said by this package; Dataflow says where its page is.
-    logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
-    logging.getLogger("apache_beam.runners.dataflow").setLevel(logging.INFO)
-    pipeline = beam.Pipeline(runner=_build_runner(job), options=_build_options(job))
-    _connect(pipeline, stages, list_paths)
-    # In threads Pillow's warnings can't be silenced picture by picture alone.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            pipeline.run().wait_until_finish()
-        except BaseException as error:
-            progress.CURRENT.halt()
-            if progress.CURRENT.error:
-                raise progress.CURRENT.error from error
-            raise
+    beam_runner.run(job, lambda pipeline: _connect(pipeline, stages, list_paths))
 
 
 def _connect(pipeline: Any, stages: Stages, list_paths: Sequence[str]) -> None:
@@ -103,39 +54,41 @@ def _connect(pipeline: Any, stages: Stages, list_paths: Sequence[str]) -> None:
     )
 
 
-def _examine(list_path: str, stage: Any) -> tuple[str, dict[str, int]]:
+def _examine(list_path: str, stage: Any) -> examine.Examined:
     with progress.CURRENT.working():
-        return stage(list_path)
+        examined = workers.CURRENT.call(stage, list_path)
+    for split, count in examined.num_images.items():
+        progress.CURRENT.advance(progress.EXAMINE, count)
+        progress.CURRENT.expect(split, count)
+    return examined
 
 
-def _take_bytes(examined: tuple[str, dict[str, int]]) -> Iterable[tuple[str, int]]:
-    return examined[1].items()
+def _take_bytes(examined: examine.Examined) -> Iterable[tuple[str, int]]:
+    return examined.num_bytes.items()
 
 
 def _find_parts(
-    examined: tuple[str, dict[str, int]], split_bytes: Mapping[str, int]
-) -> Iterator[tuple[parts.PartKey, Rows]]:
+    examined: examine.Examined, split_bytes: Mapping[str, int]
+) -> Iterator[tuple[parts.PartKey, row_lists.Rows]]:
     """Yields parts, with where their rows are, or far from the list the rows."""
-    list_path = examined[0]
+    list_path = examined.list_path
     with progress.CURRENT.working():
-        for key, span in parts.find_parts(list_path, split_bytes):
+        found = workers.CURRENT.call(parts.find_parts, list_path, dict(split_bytes))
+        for key, span in found:
             # Dataflow's shuffle is made for this; here it would fill the memory.
             far = storage.is_gs(list_path)
             yield key, row_lists.read_span(*span) if far else tuple(span)
 
 
 def _write_part(
-    group: tuple[parts.PartKey, Iterable[Rows]], stage: Any
+    group: tuple[parts.PartKey, Iterable[row_lists.Rows]], stage: Any
 ) -> Iterator[tuple[int, parts.PartKey]]:
     key, found = group
     if progress.CURRENT.stop.is_set():
         return
     with progress.CURRENT.working():
-        texts = (
-            each if isinstance(each, str) else row_lists.read_span(*each)
-            for each in found
-        )
-        stage(key, itertools.chain.from_iterable(map(row_lists.unpack_lines, texts)))
+        num_rows = workers.CURRENT.call(stage, key, list(found))
+    progress.CURRENT.advance(key[0], num_rows)
     yield 0, key
 
 
@@ -149,44 +102,3 @@ def _plan(
 def _assemble(shard: shards.Shard, directory: str) -> None:
     with progress.CURRENT.working():
         shards.assemble(shard, directory)
-
-
-def _build_runner(job: config.ConvertConfig) -> Any:
-    if job.runner == DATAFLOW_RUNNER:
-        return DATAFLOW_RUNNER
-    from apache_beam.runners.portability.fn_api_runner import fn_runner
-
-    # By its class: what Beam calls DirectRunner may first try to download Prism.
-    return fn_runner.FnApiRunner()
-
-
-def _build_options(job: config.ConvertConfig) -> Any:
-    from apache_beam.options.pipeline_options import PipelineOptions
-
-    if job.runner == DATAFLOW_RUNNER:
-        return PipelineOptions(
-            [],
-            runner=DATAFLOW_RUNNER,
-            project=job.project_id,
-            region=job.region,
-            temp_location=job.temp_location,
-            setup_file=str(SETUP_FILE) if SETUP_FILE.exists() else None,
-        )
-    # Threads of this process, since decoding releases Python's lock
-    # (docs/adr/0012-conversion-in-threads.md).
-    return PipelineOptions(
-        [],
-        direct_running_mode="in_memory",
-        direct_num_workers=len(os.sched_getaffinity(0)),
-    )
-
-
-@contextlib.contextmanager
-def _quiet_import() -> Iterator[None]:
-    """Holds back what Beam logs about Google's clients that are not installed."""
-    disabled = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        yield
-    finally:
-        logging.disable(disabled)

@@ -8,15 +8,14 @@ import contextlib
 import logging
 import os
 import time
-import uuid
 from collections.abc import Iterator, Mapping
 
-from trainer import config, errors, storage
-from trainer.config.convert import DATAFLOW_RUNNER
+from trainer import config, environment, errors, storage
 from trainer.config.lists import parse_split
 from trainer.data import (
     assembly,
     beam_pipeline,
+    beam_runner,
     folders,
     progress,
     report,
@@ -24,8 +23,11 @@ from trainer.data import (
     rows,
     shards,
     stages,
+    workers,
 )
 
+# Fewer images than this are converted sooner than processes start.
+MIN_IMAGES_FOR_WORKERS = 50
 REQUIRED_SPLITS = ("train", "validation")
 
 
@@ -47,13 +49,16 @@ def run(job: config.ConvertConfig) -> None:
     started = time.monotonic()
     bad_rows = rows.BadRows(skip=job.skip_bad)
     _check_dirs(job)
-    beam_pipeline.check_installed(job)
+    beam_runner.check_installed(job, "convert")
     storage.make_writable_dir(job.output_dir, "output_dir")
     source = _read_source(job, bad_rows)
     labels_text = "".join(f"{label}\n" for label in source.labels)
     shards.check_foreign_files(job.output_dir, labels_text)
     storage.remove_stale_staging(job.output_dir)
-    with _scratch_dirs(job) as (work_dir, staging_dir):
+    with beam_runner.scratch_dirs(job, job.output_dir, "convert") as (
+        work_dir,
+        staging_dir,
+    ):
         written = _write_shards(job, source, bad_rows, work_dir, staging_dir)
         storage.write_text(os.path.join(staging_dir, shards.LABELS), labels_text)
         manifest = report.build_manifest(source, written, bad_rows.messages)
@@ -65,38 +70,15 @@ def run(job: config.ConvertConfig) -> None:
     logging.info("convert | %.1f s | %s", time.monotonic() - started, job.output_dir)
 
 
-@contextlib.contextmanager
-def _scratch_dirs(job: config.ConvertConfig) -> Iterator[tuple[str, str]]:
-    """Yields a folder for what stages pass on, and one for the shards.
-
-    Workers on other machines see neither this machine's disk nor each other's, so
-    they write shards into place themselves, once all images have proved good.
-    """
-    if job.runner != DATAFLOW_RUNNER:
-        with (
-            storage.staging_dir(job.output_dir) as work_dir,
-            storage.staging_dir(job.output_dir) as staging_dir,
-        ):
-            yield work_dir, staging_dir
-        return
-    work_dir = os.path.join(job.temp_location, f"convert-{uuid.uuid4().hex}")
-    try:
-        yield work_dir, job.output_dir
-    finally:
-        names = storage.list_names(work_dir)
-        storage.remove_files([os.path.join(work_dir, name) for name in names])
-
-
 def _check_dirs(job: config.ConvertConfig) -> None:
     """Refuses output among the class folders, where it would become a class."""
-    if not job.images_dir:
-        return
-    images_dir, output_dir = map(os.path.realpath, (job.images_dir, job.output_dir))
-    if os.path.commonpath([images_dir, output_dir]) == images_dir:
-        raise errors.ConfigError(
-            f"--output_dir must be outside --images_dir={job.images_dir}, got "
-            f"{job.output_dir}, which would become a class; give another folder."
-        )
+    for flag in ("output_dir", "temp_location"):
+        path = getattr(job, flag)
+        if job.images_dir and path and storage.is_within(path, job.images_dir):
+            raise errors.ConfigError(
+                f"--{flag} must be outside --images_dir={job.images_dir}, got {path}, "
+                "which would become a class; give another folder."
+            )
 
 
 def _read_source(job: config.ConvertConfig, bad_rows: rows.BadRows) -> report.Source:
@@ -137,7 +119,7 @@ def _write_shards(
     staging_dir: str,
 ) -> dict[str, report.Written]:
     """Fills the staging directory; returns what is in it, by split."""
-    progress.CURRENT.reset()
+    progress.CURRENT.reset("convert")
     lists = row_lists.write(source.rows, work_dir)
     num_rows = lists.counts.total()
     has_splits = num_rows and not lists.counts[folders.WHOLE]
@@ -145,7 +127,8 @@ def _write_shards(
         _check_not_empty(split, lists.counts[split], num_rows, source, bad_rows)
     progress.CURRENT.expect(progress.EXAMINE, num_rows)
     steps = stages.build(job, source, work_dir=work_dir, staging_dir=staging_dir)
-    beam_pipeline.run(steps, lists.paths, job)
+    with _workers(job, num_rows):
+        beam_pipeline.run(steps, lists.paths, job)
     summary = assembly.read_summary(work_dir, source.splits)
     for message in summary.messages:
         bad_rows.add(message)
@@ -153,6 +136,16 @@ def _write_shards(
         num_images = sum(part.classes.values())
         _check_not_empty(split, num_images, num_rows, source, bad_rows)
     return summary.written
+
+
+@contextlib.contextmanager
+def _workers(job: config.ConvertConfig, num_images: int) -> Iterator[None]:
+    """Has processes of this machine do the work, where that is worth it."""
+    if job.is_on_dataflow or num_images < MIN_IMAGES_FOR_WORKERS:
+        yield
+        return
+    with workers.CURRENT.opened(environment.num_cores()):
+        yield
 
 
 def _check_not_empty(

@@ -35,24 +35,26 @@ class Outcome(NamedTuple):
 
 def find_parts(
     list_path: str, split_bytes: Mapping[str, int]
-) -> Iterator[tuple[PartKey, shards.Span]]:
-    """Yields each part that an examined list has rows of, and where in it they are.
+) -> list[tuple[PartKey, shards.Span]]:
+    """Finds each part that an examined list has rows of, and where in it they are.
 
     Args:
         list_path: A list of rows in their final order, so a part's are together.
         split_bytes: Bytes of all image files of each split.
     """
+    found: list[tuple[PartKey, shards.Span]] = []
     start = end = 0
     current: PartKey | None = None
     for row in row_lists.read(list_path):
         key = find_part(row, split_bytes)
         if current is not None and key != current:
-            yield current, shards.Span(list_path, start, end - start)
+            found.append((current, shards.Span(list_path, start, end - start)))
             start = end
         current = key
         end += len(row_lists.pack(row)) + 1
     if current is not None:
-        yield current, shards.Span(list_path, start, end - start)
+        found.append((current, shards.Span(list_path, start, end - start)))
+    return found
 
 
 def find_part(row: rows.Row, split_bytes: Mapping[str, int]) -> PartKey:
@@ -94,19 +96,23 @@ class WritePart:
     class_numbers: Mapping[str, int]
     skip_bad: bool
 
-    def __call__(self, key: PartKey, found: Iterable[rows.Row]) -> None:
+    def __call__(self, key: PartKey, found: Iterable[row_lists.Rows]) -> int:
         """Writes one part.
 
         Args:
             key: Which part.
             found: Its rows, in any order.
+
+        Returns:
+            How many rows that were.
         """
-        ordered = sorted(found, key=order)
+        ordered = sorted(row_lists.unpack_all(found), key=order)
         outcome = self._write(key, ordered)
         if outcome.messages and not self.skip_bad:
             progress.CURRENT.stop.set()
         path = outcome_path(self.work_dir, key)
         storage.write_text(path, json.dumps(outcome))
+        return len(ordered)
 
     def _write(self, key: PartKey, ordered: Sequence[rows.Row]) -> Outcome:
         sizes: list[int] = []
@@ -138,7 +144,6 @@ class WritePart:
             yield row, picture
             if isinstance(picture, str) and not self.skip_bad:
                 return
-            progress.CURRENT.advance(row.split)
 
 
 def part_path(work_dir: str, key: PartKey) -> str:

@@ -1,4 +1,4 @@
-"""How far the conversion in this process is, and what went wrong in its threads."""
+"""How far the pipeline in this process is, and what went wrong in its threads."""
 
 import contextlib
 import logging
@@ -6,6 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from multiprocessing.synchronize import Event
 
 from trainer import errors
 
@@ -20,14 +21,15 @@ class Progress:
     """Counts images by phase, and logs a line about every ten seconds."""
 
     def __init__(self) -> None:
-        self.stop = threading.Event()
+        self.stop: threading.Event | Event = threading.Event()
         self._lock = threading.Lock()
         self._idle = threading.Condition(self._lock)
         self._num_working = 0
-        self.reset()
+        self.reset("")
 
-    def reset(self) -> None:
-        """Forgets an earlier run."""
+    def reset(self, word: str) -> None:
+        """Forgets an earlier run; `word` says in the log what runs now."""
+        self._word = word
         self.stop.clear()
         self.error: errors.JobError | None = None
         self._totals: Counter[str] = Counter()
@@ -50,6 +52,15 @@ class Progress:
                 self._num_working -= 1
                 self._idle.notify_all()
 
+    @contextlib.contextmanager
+    def stopped_by(self, stop: Event) -> Iterator[None]:
+        """Has one event stop this process and others for a while."""
+        own, self.stop = self.stop, stop
+        try:
+            yield
+        finally:
+            self.stop = own
+
     def halt(self) -> None:
         """Stops the threads, and waits until none writes files any more."""
         self.stop.set()
@@ -67,18 +78,19 @@ class Progress:
         with self._lock:
             self._totals[phase] += count
 
-    def advance(self, phase: str) -> None:
-        """Counts one image."""
+    def advance(self, phase: str, count: int = 1) -> None:
+        """Counts images."""
         with self._lock:
             now = time.monotonic()
             start = self._starts.setdefault(phase, now)
-            self._done[phase] += 1
+            self._done[phase] += count
             due = now - self._last >= SECS_PER_PROGRESS_LINE
             if not due or not self._totals[phase]:
                 return
             self._last = now
             logging.info(
-                "convert | %s | %d of %d images | %.1f images/s",
+                "%s | %s | %d of %d images | %.1f images/s",
+                self._word,
                 phase,
                 self._done[phase],
                 self._totals[phase],

@@ -8,7 +8,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from trainer import errors, storage
 from trainer.data import rows
@@ -18,6 +18,8 @@ from trainer.data import rows
 MIN_ROWS_PER_LIST = 250
 MAX_ROWS_PER_LIST = 100_000
 LISTS_TO_SHARE = 32
+# Lines of a list, or where they are: path, first byte, number of bytes.
+Rows = str | tuple[Any, ...]
 
 
 class RowLists(NamedTuple):
@@ -78,6 +80,13 @@ def read(path: str) -> Iterator[rows.Row]:
             "alone while convert works, and run it again."
         )
     yield from unpack_lines(text)
+
+
+def unpack_all(found: Iterable[Rows]) -> Iterator[rows.Row]:
+    """Yields rows that were passed on as lines, or as where the lines are."""
+    for each in found:
+        text = each if isinstance(each, str) else read_span(*each)
+        yield from unpack_lines(text)
 
 
 def read_span(path: str, start: int, num_bytes: int) -> str:

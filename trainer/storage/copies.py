@@ -16,7 +16,8 @@ def local_dir(directory: str, names: Sequence[str]) -> Iterator[str]:
 
     Args:
         directory: Any path; a local one is given back as it is.
-        names: Files in it to copy from gs://; of absent ones there is no copy.
+        names: Files in it, or in folders in it, to copy from gs://; of absent ones
+            there is no copy.
 
     Raises:
         StorageError: If one can't be read.
@@ -28,7 +29,9 @@ def local_dir(directory: str, names: Sequence[str]) -> Iterator[str]:
         for name in names:
             file = gcs.stat(os.path.join(directory, name))
             if file is not None:
-                gcs.download(file, os.path.join(copy_dir, name))
+                copy = os.path.join(copy_dir, name)
+                os.makedirs(os.path.dirname(copy), exist_ok=True)
+                gcs.download(file, copy)
         yield copy_dir
 
 

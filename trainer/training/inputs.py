@@ -8,12 +8,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import tensorflow as tf
 
 from trainer import errors, storage
 from trainer.config import TrainConfig
+from trainer.config.cache import GIB
 from trainer.data import bad_records, images, labels, order, pipeline, shard_cache
 from trainer.data.index_cache import IndexCache
 from trainer.data.remote_shards import RemoteShards
+from trainer.serving import parity
 
 LABELS = "labels.txt"
 TRAINING, VALIDATION = "training_data_path", "validation_data_path"
@@ -35,6 +38,7 @@ class Inputs(NamedTuple):
         validation: Validation records.
         order: In which order training visits its records.
         num_training: Training records; estimated where they are not all read yet.
+        sample: A few validation pictures that decode, encoded.
         label_names: Text of the labels file; None if the data has none.
     """
 
@@ -42,6 +46,7 @@ class Inputs(NamedTuple):
     validation: pipeline.ExampleSource
     order: order.Order
     num_training: int
+    sample: list[bytes]
     label_names: str | None
 
     @property
@@ -78,7 +83,7 @@ def open_inputs(config: TrainConfig, known: IndexCache) -> Inputs:
         flag: storage.find_files(getattr(config, flag), flag)
         for flag in (TRAINING, VALIDATION)
     }
-    copies = _open_copies(config, [*files[TRAINING], *files[VALIDATION]])
+    copies = shard_cache.open_cache(config, [*files[TRAINING], *files[VALIDATION]])
     validation_split = _read_split(config, VALIDATION, files[VALIDATION], known, copies)
     found = _open_training(config, files, known, copies)
     offset = labels.resolve_label_offset(
@@ -90,37 +95,17 @@ def open_inputs(config: TrainConfig, known: IndexCache) -> Inputs:
         pipeline.ExampleSource(split.index, split.bad, offset)
         for split in (found.split, validation_split)
     )
-    for flag, source in {TRAINING: training, VALIDATION: validation}.items():
-        _decode_sample(source, flag)
+    _decode_sample(training, TRAINING)
+    good = _decode_sample(validation, VALIDATION)
     _warn_of_sizes(config, found.num_records, len(validation.index))
     return Inputs(
         training,
         validation,
         _build_order(config, found, training),
         found.num_records,
+        _read_pictures(validation, good[: parity.NUM_IMAGES]),
         _read_label_names(files[TRAINING][0].path, config.num_classes),
     )
-
-
-def _open_copies(config: TrainConfig, files: Files) -> shard_cache.ShardCache | None:
-    """The folder for copies of gs:// files; None if there are none."""
-    remote = [file for file in files if storage.is_gs(file.path)]
-    if not remote:
-        return None
-    num_bytes = sum({file.path: file.num_bytes for file in remote}.values())
-    logging.info(
-        "data  | %d files (%.1f MB) on gs://, copied to %s in their turn",
-        len(remote),
-        num_bytes / 1e6,
-        config.resolved_cache_dir,
-    )
-    return shard_cache.ShardCache(
-        remote, config.resolved_cache_dir, _num_cache_bytes(config)
-    )
-
-
-def _num_cache_bytes(config: TrainConfig) -> int:
-    return int(config.cache_gb * shard_cache.GIB)
 
 
 def _read_split(
@@ -179,13 +164,13 @@ def _plan_window_bytes(config: TrainConfig, files: Mapping[str, Files]) -> int:
     num_validation = sum(
         file.num_bytes for file in files[VALIDATION] if storage.is_gs(file.path)
     )
-    room = (_num_cache_bytes(config) - num_validation) // 2
+    room = (config.num_cache_bytes - num_validation) // 2
     largest = max(files[TRAINING], key=lambda file: file.num_bytes)
     if largest.num_bytes > room:
         raise errors.StorageError(
             f"--cache_gb={config.cache_gb:g} is too small: expected room for the "
-            f"{num_validation / shard_cache.GIB:.3g} GiB of --validation_data_path and "
-            f"twice {largest.path} with {largest.num_bytes / shard_cache.GIB:.3g} GiB; "
+            f"{num_validation / GIB:.3g} GiB of --validation_data_path and "
+            f"twice {largest.path} with {largest.num_bytes / GIB:.3g} GiB; "
             "raise it, or write smaller files."
         )
     return min(room, WINDOW_BYTES)
@@ -219,8 +204,12 @@ def _check_labels(
     )
 
 
-def _decode_sample(source: pipeline.ExampleSource, flag: str) -> None:
-    """Decodes some pictures, evenly spaced: wrong ones are often wrong throughout."""
+def _decode_sample(source: pipeline.ExampleSource, flag: str) -> list[int]:
+    """Decodes some pictures, evenly spaced: wrong ones are often wrong throughout.
+
+    Returns:
+        The records of those that decode, never none.
+    """
     num_records = len(source.index)
     count = min(num_records, SAMPLE_IMAGES)
     sample = [position * num_records // count for position in range(count)]
@@ -229,12 +218,21 @@ def _decode_sample(source: pipeline.ExampleSource, flag: str) -> None:
         return images.decode_for_evaluation(encoded, image_size=SAMPLE_SIDE)
 
     source.mark_undecodable(sample, decode)
-    if not source.bad.keep_good(sample):
+    good = source.bad.keep_good(sample)
+    if not good:
         raise errors.DataError(
             f"--{flag} has no record with an image/encoded that can be used among the "
-            f"{count} that were tried, expected a JPEG, PNG, GIF or BMP picture in "
-            "each; write the files with task.py convert."
+            f"{count} that were tried, expected a JPEG, PNG, GIF, BMP or WebP picture "
+            "in each; write the files with task.py convert."
         )
+    return good
+
+
+def _read_pictures(
+    source: pipeline.ExampleSource, records: Sequence[int]
+) -> list[bytes]:
+    encoded, _, _ = source.read_batch(tf.constant(records, tf.int64))
+    return list(encoded.numpy())
 
 
 def _warn_of_sizes(config: TrainConfig, num_training: int, num_validation: int) -> None:
