@@ -47,6 +47,13 @@ def _inspect(job: config.InspectConfig) -> int:
     return inspect.run(job)
 
 
+def _serve(job: config.ServeConfig) -> None:
+    with environment.hidden_native_stderr():
+        from trainer.serving.server import serve
+
+    serve.run(job)
+
+
 WORDS = {
     "train": Word(
         "Train a model; the best SavedModel goes to job-dir/model.",
@@ -68,6 +75,12 @@ WORDS = {
         "--json=findings.json",
         config.InspectConfig,
         _inspect,
+    ),
+    "serve": Word(
+        "Answer for pictures over HTTP, with a page to try it.",
+        "--model_dir=jobs/flowers/model --model_name=flowers --port=8080",
+        config.ServeConfig,
+        _serve,
     ),
 }
 DEFAULT_WORD = "train"

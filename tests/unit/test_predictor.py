@@ -26,6 +26,7 @@ def test_one_bad_picture_is_named_and_its_neighbours_are_answered(colour_model_d
     found = predictor.predict([*JPEGS, b"no picture", JPEGS[0]])
     assert isinstance(found[3], Undecodable)
     assert found[3].reason.startswith("holds a picture that does not decode (")
+    assert "no JPEG, PNG, GIF, BMP or WebP" in found[3].reason
     expected = predictor.predict([*JPEGS, JPEGS[0]])
     for one, other in zip([*found[:3], found[4]], expected, strict=True):
         np.testing.assert_array_equal(one.probabilities, other.probabilities)

@@ -8,6 +8,7 @@ TensorFlow.
 from trainer.config.cache import CopiesFiles
 from trainer.config.convert import ConvertConfig
 from trainer.config.inspect import InspectConfig
+from trainer.config.serve import ServeConfig
 from trainer.config.train import MODEL_IMAGE_SIZES, OPTIMIZER_ARGUMENTS, TrainConfig
 
 __all__ = [
@@ -16,5 +17,6 @@ __all__ = [
     "ConvertConfig",
     "CopiesFiles",
     "InspectConfig",
+    "ServeConfig",
     "TrainConfig",
 ]
