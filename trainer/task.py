@@ -47,6 +47,18 @@ def _inspect(job: config.InspectConfig) -> int:
     return inspect.run(job)
 
 
+def _predict(job: config.PredictConfig) -> int:
+    from trainer.serving import predict
+
+    return predict.run(job)
+
+
+def _batch_predict(job: config.BatchPredictConfig) -> None:
+    from trainer.serving import batch_predict
+
+    batch_predict.run(job)
+
+
 def _serve(job: config.ServeConfig) -> None:
     with environment.hidden_native_stderr():
         from trainer.serving.server import serve
@@ -75,6 +87,19 @@ WORDS = {
         "--json=findings.json",
         config.InspectConfig,
         _inspect,
+    ),
+    "predict": Word(
+        "Say what a model sees in picture files or in a request.",
+        "--model_dir=jobs/flowers/model photo.jpg photos/",
+        config.PredictConfig,
+        _predict,
+    ),
+    "batch-predict": Word(
+        "Write what a model sees in any number of pictures or instances.",
+        "--model_dir=jobs/flowers/model --data_format=JSON "
+        "--input_paths='requests/*.jsonl' --output_path=predictions",
+        config.BatchPredictConfig,
+        _batch_predict,
     ),
     "serve": Word(
         "Answer for pictures over HTTP, with a page to try it.",
@@ -138,7 +163,7 @@ def _run(argv: list[str]) -> int:
 
 
 def _format_help(name: str) -> str:
-    words = "\n".join(f"  {word:10} {WORDS[word].summary}" for word in WORDS)
+    words = "\n".join(f"  {word:14} {WORDS[word].summary}" for word in WORDS)
     return (
         f"Usage: python -m trainer.task [WORD] --flag=value ...\n\n"
         f"Words (without one: {DEFAULT_WORD}); each has its own --help:\n{words}\n\n"
