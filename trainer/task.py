@@ -60,9 +60,14 @@ def _batch_predict(job: config.BatchPredictConfig) -> None:
 
 
 def _serve(job: config.ServeConfig) -> None:
-    with environment.hidden_native_stderr():
-        from trainer.serving.server import serve
-
+    try:
+        with environment.hidden_native_stderr():
+            from trainer.serving.server import serve
+    except ModuleNotFoundError as error:
+        raise errors.ConfigError(
+            f"serve needs FastAPI and what goes with it, found less ({error}); run "
+            "pip install 'image-classification-trainer[serve]'."
+        ) from error
     serve.run(job)
 
 

@@ -23,8 +23,10 @@ class Colours:
     def __init__(self):
         self.may_answer = threading.Event()
         self.may_answer.set()
+        self.began = threading.Semaphore(0)
 
     def predict(self, encoded):
+        self.began.release()
         assert self.may_answer.wait(30)
         return [self._answer(one) for one in encoded]
 
@@ -175,25 +177,26 @@ def test_a_compressed_body_is_refused(client):
 def test_beyond_the_queue_the_answer_is_429(client, service, colours):
     colours.may_answer.clear()
     statuses = []
-    threads = [
-        threading.Thread(
-            target=lambda: statuses.append(
-                client.post(PREDICT, content=body(b"..", b"..")).status_code
-            )
-        )
-        for _ in range(8)
-    ]
-    for thread in threads:
+
+    def ask():
+        response = client.post(PREDICT, content=body(b"..", b".."))
+        statuses.append(response.status_code)
+
+    # One runs and one waits; the others are answered while the model is busy.
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    assert colours.began.acquire(timeout=30)
+    threads[0].start()
+    assert colours.began.acquire(timeout=30)
+    for thread in threads[1:]:
         thread.start()
-    # Two run and one waits; the other five are answered while the model is busy.
-    while len(statuses) < 5:
+    while len(statuses) < 6:
         pass
-    assert statuses == [429] * 5
+    assert statuses == [429] * 6
     assert service.num_waiting == 2
     colours.may_answer.set()
     for thread in threads:
         thread.join()
-    assert sorted(statuses) == [200] * 3 + [429] * 5
+    assert sorted(statuses) == [200] * 2 + [429] * 6
 
 
 def test_what_happened_is_counted(client):

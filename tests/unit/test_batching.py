@@ -32,7 +32,7 @@ def model():
 
 @contextlib.contextmanager
 def running(model, **settings):
-    defaults = {"max_batch_size": 4, "max_wait_secs": 0.0, "max_queue": 100}
+    defaults = {"max_batch_size": 4, "max_queue": 100}
     batcher = batching.Batcher(model, **{**defaults, **settings})
     try:
         yield batcher
@@ -42,14 +42,12 @@ def running(model, **settings):
 
 
 def occupy(batcher, model):
-    """Fills all that may run at once, so that what follows waits."""
+    """Gives the model a first item, so that what follows waits."""
     model.may_answer.clear()
-    futures = []
-    for _ in range(batching.NUM_RUNNING):
-        futures.append(batcher.submit([0]))
-        assert model.began.acquire(timeout=30)
+    first = batcher.submit([0])
+    assert model.began.acquire(timeout=30)
     model.batches.clear()
-    return futures
+    return first
 
 
 def test_answers_come_in_the_order_of_a_requests_items(model):
@@ -73,36 +71,14 @@ def test_a_batch_has_at_most_its_size_and_requests_may_be_split(model):
         model.may_answer.set()
         assert first.result(30) == [2, 4, 6]
         assert second.result(30) == [8, 10, 12]
-    assert sorted(model.batches) == [[1, 2, 3, 4], [5, 6]]
+    assert model.batches == [[1, 2, 3, 4], [5, 6]]
 
 
 def test_an_idle_model_answers_at_once(model):
-    with running(model, max_wait_secs=3600) as batcher:
+    with running(model) as batcher:
         assert batcher.submit([1]).result(30) == [2]
-
-
-def test_a_busy_model_is_given_more_at_once(model):
-    with running(model, max_wait_secs=3600, max_batch_size=2) as batcher:
-        model.may_answer.clear()
-        first = batcher.submit([0])
-        assert model.began.acquire(timeout=30)
-        second = batcher.submit([1])
-        # Would hang if a full batch had to wait.
-        third = batcher.submit([2])
-        assert model.began.acquire(timeout=30)
-        model.may_answer.set()
-        assert [one.result(30) for one in (first, second, third)] == [[0], [2], [4]]
-    assert model.batches == [[0], [1, 2]]
-
-
-def test_waiting_ends_after_its_time(model):
-    with running(model, max_wait_secs=0.01) as batcher:
-        model.may_answer.clear()
-        batcher.submit([0])
-        assert model.began.acquire(timeout=30)
-        batcher.submit([1])
-        assert model.began.acquire(timeout=30)
-    assert model.batches == [[0], [1]]
+        assert batcher.submit([2]).result(30) == [4]
+    assert model.batches == [[1], [2]]
 
 
 def test_beyond_the_queue_nothing_of_a_request_is_taken(model):
@@ -129,7 +105,7 @@ def test_an_error_reaches_its_batch_only_and_the_next_is_answered(model):
 
 def test_the_end_answers_what_was_taken_and_takes_no_more(model):
     with running(model) as batcher:
-        futures = occupy(batcher, model)
+        futures = [occupy(batcher, model)]
         futures += [batcher.submit([item]) for item in range(1, 20)]
         closing = threading.Thread(target=batcher.close)
         closing.start()
@@ -153,7 +129,7 @@ def test_a_client_that_goes_away_leaves_its_neighbours_answers(model):
 
 def test_many_threads_get_their_own_answers(model):
     with (
-        running(model, max_queue=1000, max_wait_secs=0.001) as batcher,
+        running(model, max_queue=1000) as batcher,
         concurrent.futures.ThreadPoolExecutor(16) as pool,
     ):
         found = list(pool.map(lambda n: batcher.submit([n]).result(30), range(3000)))

@@ -37,17 +37,11 @@ class ServeConfig:
     )
     max_batch_size: int = knob(
         16,
-        "Pictures that the model is given at once at most. Those of concurrent "
-        "requests are put together; 1 answers each by itself.",
+        "Pictures that the model is given at once at most. While it is at work, those "
+        "of concurrent requests gather; none waits for an idle model. 1 answers each "
+        "by itself.",
         minimum=1,
         maximum=1024,
-    )
-    max_wait_ms: float = knob(
-        5.0,
-        "How long pictures may wait for others while the model is at work anyway. A "
-        "picture that comes while the model is idle never waits.",
-        minimum=0.0,
-        maximum=1000.0,
     )
     max_queue: int = knob(
         256,

@@ -1,21 +1,16 @@
 """Pictures of concurrent requests, put together to batches for the model.
 
-Owns the queue and the threads that run the model. Knows neither HTTP nor TensorFlow.
+Owns the queue and the thread that runs the model. Knows neither HTTP nor TensorFlow.
 """
 
 import collections
 import concurrent.futures
-import functools
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
 ItemT = TypeVar("ItemT")
 AnswerT = TypeVar("AnswerT")
-
-# One batch is put together, and its answers are written, while another runs
-# (docs/adr/0015-serving-in-batches.md).
-NUM_RUNNING = 2
 
 
 class QueueFullError(Exception):
@@ -29,8 +24,9 @@ class ClosedError(Exception):
 class Batcher(Generic[ItemT, AnswerT]):
     """Answers requests of one or more items, many at once; safe to use from threads.
 
-    A batch is what waits, up to `max_batch_size`; nothing pads it. It starts at once if
-    nothing runs, else when it is full or `max_wait_secs` have passed.
+    While one batch runs, the next one gathers: it is what waits when the model is free,
+    up to `max_batch_size`. Nothing pads it, and nothing waits for an idle model
+    (docs/adr/0015-serving-in-batches.md).
     """
 
     def __init__(
@@ -38,27 +34,25 @@ class Batcher(Generic[ItemT, AnswerT]):
         predict: Callable[[Sequence[ItemT]], Sequence[AnswerT]],
         *,
         max_batch_size: int,
-        max_wait_secs: float,
         max_queue: int,
     ) -> None:
-        """Starts the threads.
+        """Starts the thread.
 
         Args:
-            predict: Gives one answer for each item, in order; called from threads.
+            predict: Gives one answer for each item, in order; called for one batch
+                after the other.
             max_batch_size: Items that `predict` is given at most.
-            max_wait_secs: How long an item waits for others while `predict` runs.
             max_queue: Items that may wait.
         """
         self._predict = predict
         self._max_batch_size = max_batch_size
-        self._max_wait_secs = max_wait_secs
         self._max_queue = max_queue
         self._changed = threading.Condition()
         self._waiting: collections.deque[tuple[_Request, int]] = collections.deque()
-        self._num_running = 0
         self._is_closed = False
-        self._pool = concurrent.futures.ThreadPoolExecutor(NUM_RUNNING, "model")
-        self._thread = threading.Thread(target=self._dispatch, name="batches")
+        # An executor, since it hands on whatever is raised.
+        self._model = concurrent.futures.ThreadPoolExecutor(1, "model")
+        self._thread = threading.Thread(target=self._run, name="batches")
         self._thread.start()
 
     @property
@@ -97,50 +91,23 @@ class Batcher(Generic[ItemT, AnswerT]):
             self._is_closed = True
             self._changed.notify()
         self._thread.join()
-        self._pool.shutdown()
+        self._model.shutdown()
 
-    def _dispatch(self) -> None:
+    def _run(self) -> None:
         while batch := self._take():
             items = [request.items[number] for request, number in batch]
-            running = self._pool.submit(self._predict, items)
-            running.add_done_callback(functools.partial(self._deliver, batch))
+            done = self._model.submit(self._predict, items)
+            error = done.exception()
+            answers = [None] * len(batch) if error else done.result()
+            for (request, number), answer in zip(batch, answers, strict=True):
+                request.put(number, answer, error)
 
     def _take(self) -> "list[tuple[_Request, int]]":
         """Waits for a batch; an empty one is the end."""
         with self._changed:
-            self._changed.wait_for(self._may_begin)
-            self._changed.wait_for(self._must_begin, self._max_wait_secs)
+            self._changed.wait_for(lambda: self._waiting or self._is_closed)
             size = min(len(self._waiting), self._max_batch_size)
-            batch = [self._waiting.popleft() for _ in range(size)]
-            self._num_running += 1
-        return batch
-
-    def _may_begin(self) -> bool:
-        has_room = self._num_running < NUM_RUNNING
-        return has_room and bool(self._waiting or self._is_closed)
-
-    def _must_begin(self) -> bool:
-        is_full = len(self._waiting) >= self._max_batch_size
-        return is_full or not self._num_running or self._is_closed
-
-    def _deliver(
-        self,
-        batch: "list[tuple[_Request, int]]",
-        done: concurrent.futures.Future[Sequence[AnswerT]],
-    ) -> None:
-        """Hands each answer to its request; called in the thread that predicted."""
-        error = done.exception()
-        answers = [None] * len(batch) if error else done.result()
-        with self._changed:
-            self._num_running -= 1
-            self._changed.notify()
-            finished = [
-                request
-                for (request, number), answer in zip(batch, answers, strict=True)
-                if request.put(number, answer, error)
-            ]
-        for request in finished:
-            request.finish()
+            return [self._waiting.popleft() for _ in range(size)]
 
 
 class _Request:
@@ -155,15 +122,13 @@ class _Request:
         self._num_missing = len(items)
         self._error: BaseException | None = None
 
-    def put(self, number: int, answer: Any, error: BaseException | None) -> bool:
-        """Keeps one answer; True if it was the last that was missing."""
+    def put(self, number: int, answer: Any, error: BaseException | None) -> None:
+        """Keeps one answer; the last one that was missing finishes the request."""
         self._answers[number] = answer
         self._error = self._error or error
         self._num_missing -= 1
-        return not self._num_missing
-
-    def finish(self) -> None:
-        """Gives the answers to whom waits for them."""
+        if self._num_missing:
+            return
         if self._error:
             self.future.set_exception(self._error)
         else:

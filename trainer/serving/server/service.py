@@ -62,7 +62,6 @@ class Service:
         self._batcher = batching.Batcher(
             lambda encoded: self._predict(predictor, encoded),
             max_batch_size=self._job.max_batch_size,
-            max_wait_secs=self._job.max_wait_ms / 1000,
             max_queue=self._job.max_queue,
         )
         self._metrics.ready.set(1)
