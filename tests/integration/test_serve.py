@@ -20,6 +20,7 @@ from trainer.serving.predictor import Predictor
 
 PREDICT = "/v1/models/default:predict"
 NUM_CLIENTS = 16
+NUM_REQUESTS = 10_000
 JPEGS = [pictures.encode(pictures.draw_class(label, 3)) for label in (2, 0, 1)]
 
 
@@ -44,10 +45,7 @@ def test_a_request_as_documented(server, colour_model_dir):
         np.testing.assert_allclose(one["probabilities"], other.probabilities, 1e-5)
 
 
-@pytest.mark.parametrize(
-    "num_requests", [500, pytest.param(10_000, marks=pytest.mark.slow)]
-)
-def test_under_load_nothing_is_lost_or_crossed(server, num_requests):
+def test_under_load_nothing_is_lost_or_crossed(server):
     """Each request has a key of its own and one of 30 pictures of known classes."""
     encoded = [
         pictures.encode(pictures.draw_class(number % 3, 3, seed=number))
@@ -58,7 +56,7 @@ def test_under_load_nothing_is_lost_or_crossed(server, num_requests):
         for one in encoded
     ]
     numbers = queue.SimpleQueue()
-    for number in range(num_requests):
+    for number in range(NUM_REQUESTS):
         numbers.put(number)
     answers = {}
 
@@ -77,7 +75,7 @@ def test_under_load_nothing_is_lost_or_crossed(server, num_requests):
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(answers) == num_requests
+    assert len(answers) == NUM_REQUESTS
     for number, (status, answer) in answers.items():
         assert status == 200
         (found,), (alone,) = answer["predictions"], expected[number % 30]["predictions"]
