@@ -6,6 +6,8 @@ its flags were checked.
 """
 
 import logging
+import os
+import select
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -17,6 +19,8 @@ EXIT_JOB_ERROR = 1
 EXIT_BUG = 2
 # As a shell reports a process that ended by Ctrl-C.
 EXIT_INTERRUPTED = 130
+# As a shell reports a process that ended by SIGPIPE.
+EXIT_READER_GONE = 141
 
 
 class Word(NamedTuple):
@@ -112,7 +116,10 @@ def main(argv: Sequence[str]) -> int:
         level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S"
     )
     try:
-        return _run(list(argv))
+        code = _run(list(argv))
+        # Here, since an error while Python ends could not be caught.
+        sys.stdout.flush()
+        return code
     except errors.JobError as error:
         for line in str(error).splitlines():
             logging.error("%s: %s", type(error).__name__, line)
@@ -120,11 +127,28 @@ def main(argv: Sequence[str]) -> int:
     except KeyboardInterrupt:
         logging.error("Interrupted before there was anything to save.")
         return EXIT_INTERRUPTED
-    except Exception:
+    except Exception as error:
+        if isinstance(error, BrokenPipeError) and _has_lost_reader():
+            return EXIT_READER_GONE
         logging.exception(
             "Internal error; this is a bug in the trainer, not in the job."
         )
         return EXIT_BUG
+
+
+def _has_lost_reader() -> bool:
+    """True if who reads standard output has closed it, as `head` does when it is done.
+
+    What is left to write then goes nowhere.
+    """
+    output = sys.stdout.fileno()
+    poll = select.poll()
+    # An error is reported without being asked for.
+    poll.register(output, 0)
+    if not any(events & select.POLLERR for _, events in poll.poll(0)):
+        return False
+    os.dup2(os.open(os.devnull, os.O_WRONLY), output)
+    return True
 
 
 def _run(argv: list[str]) -> int:

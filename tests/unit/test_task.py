@@ -1,4 +1,7 @@
 import logging
+import pathlib
+import subprocess
+import sys
 
 import pytest
 
@@ -91,3 +94,38 @@ def test_the_exit_code_of_a_word_is_passed_on(monkeypatch):
     word = task.WORDS["train"]._replace(run=lambda _: 143)
     monkeypatch.setitem(task.WORDS, "train", word)
     assert task.main(TRAIN) == 143
+
+
+@pytest.mark.parametrize("size", [10, 1_000_000], ids=["at the end", "in the middle"])
+def test_reader_that_closed_the_output_is_no_bug(size):
+    code = (
+        "import sys; from trainer import task\n"
+        "sys.stdin.readline()\n"
+        f"task._run = lambda _: sys.stdout.write('x' * {size}) and 0\n"
+        "sys.exit(task.main([]))"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=pathlib.Path(__file__).resolve().parents[2],
+        text=True,
+    )
+    process.stdout.close()
+    process.stdin.write("\n")
+    process.stdin.close()
+    assert process.stderr.read() == ""
+    process.stderr.close()
+    assert process.wait(timeout=60) == 141
+
+
+def test_other_broken_pipe_is_a_bug(monkeypatch, caplog, tmp_path):
+    def run(_):
+        raise BrokenPipeError
+
+    with open(tmp_path / "out", "w") as output:
+        monkeypatch.setattr(sys, "stdout", output)
+        monkeypatch.setattr(task, "_run", run)
+        assert task.main([]) == 2
+    assert "Internal error" in caplog.text
