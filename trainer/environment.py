@@ -24,7 +24,8 @@ def quiet_tensorflow() -> None:
     """
     if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", _QUIET_LEVEL) == _QUIET_LEVEL:
         # Deprecations inside of libraries are nothing that a job's owner can mend.
-        logging.getLogger("tensorflow").setLevel(logging.ERROR)
+        for name in ("tensorflow", "absl"):
+            logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def plain_gcsfs() -> None:

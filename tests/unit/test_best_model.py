@@ -1,6 +1,10 @@
 import os
 import re
 
+import pytest
+
+from trainer import errors
+from trainer.serving import parity
 from trainer.training import best_model, history, layout
 
 
@@ -17,11 +21,26 @@ class Exporter:
             file.write(f"model {self.count}")
 
 
-def build(job_dir, *, labels=None, trial_id=None):
+class Gate:
+    """Says no to one of the exported models."""
+
+    def __init__(self, refused):
+        self.refused = refused
+
+    def check(self, path):
+        with open(os.path.join(path, "saved_model.pb")) as file:
+            if file.read() == self.refused:
+                raise errors.TrainingError("it answers differently")
+        return parity.Parity(0.0, 8)
+
+
+def build(job_dir, *, labels=None, trial_id=None, refused=""):
     job_history = history.History()
     exporter = Exporter()
     job_layout = layout.JobLayout(str(job_dir), trial_id)
-    best = best_model.BestModel(exporter, job_layout, job_history, labels)
+    best = best_model.BestModel(
+        exporter, Gate(refused), job_layout, job_history, labels
+    )
 
     def evaluate(step, accuracy):
         metrics = {"top_1_accuracy": accuracy}
@@ -67,6 +86,15 @@ def test_a_trial_has_its_model_in_both_documented_places(tmp_path):
     evaluate(1, 0.5)
     for parts in (("model", "trial_3"), ("3", "model")):
         assert (tmp_path.joinpath(*parts) / "saved_model.pb").exists()
+
+
+def test_model_that_answers_differently_is_not_published(tmp_path):
+    evaluate, _ = build(tmp_path, refused="model 2")
+    evaluate(10, 0.5)
+    with pytest.raises(errors.TrainingError, match="it answers differently"):
+        evaluate(20, 0.6)
+    assert (tmp_path / "model" / "saved_model.pb").read_text() == "model 1"
+    assert os.listdir(tmp_path) == ["model"]
 
 
 def test_nothing_half_written_stays(tmp_path):

@@ -2,15 +2,16 @@
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from trainer import errors
 from trainer.config import TrainConfig
-from trainer.data import pipeline
+from trainer.data import images, pipeline
 from trainer.training import failures, steps
 from trainer.training.interruption import Interruption
 
@@ -51,6 +52,19 @@ class Evaluation:
         )
         self._trained = trained
         self._interruption = interruption
+
+    def predict(self, encoded: Sequence[bytes]) -> np.ndarray:
+        """What the weights of the last evaluation say of pictures.
+
+        Args:
+            encoded: Files of pictures that decode.
+
+        Returns:
+            Probabilities, float32 [pictures, num_classes].
+        """
+        side = self._config.resolved_image_size
+        pixels = [images.decode_for_evaluation(one, image_size=side) for one in encoded]
+        return np.asarray(self._evaluator.predict(tf.stack(pixels)).numpy())
 
     def evaluate(self) -> dict[str, float]:
         """Scores every image once.

@@ -13,7 +13,7 @@ from trainer import environment, storage
 from trainer.config import TrainConfig
 from trainer.data import index_cache, pipeline
 from trainer.models import factory, pretrained
-from trainer.serving import export
+from trainer.serving import export, parity
 from trainer.training import (
     best_model,
     distribution,
@@ -180,7 +180,7 @@ def _train_and_evaluate(
         train=train,
         evaluate=scores.evaluate,
         eval_steps=_plan_evaluations(config, parts),
-        actions=_build_actions(config, parts, events),
+        actions=_build_actions(config, parts, events, scores),
     )
 
 
@@ -197,7 +197,10 @@ def _plan_evaluations(config: TrainConfig, parts: _Parts) -> list[int]:
 
 
 def _build_actions(
-    config: TrainConfig, parts: _Parts, events: summaries.Summaries
+    config: TrainConfig,
+    parts: _Parts,
+    events: summaries.Summaries,
+    scores: evaluation.Evaluation,
 ) -> list[loop.Action]:
     """What follows an evaluation. What is reported last is on disk by then."""
     history = parts.state.history
@@ -227,10 +230,26 @@ def _build_actions(
         history.add,
         log,
         events.write_evaluation,
-        best_model.BestModel(exporter, parts.layout, history, parts.data.label_names),
+        best_model.BestModel(
+            exporter,
+            _build_gate(parts, scores),
+            parts.layout,
+            history,
+            parts.data.label_names,
+        ),
         save,
         hypertuning.Reporter(parts.layout.trial_id),
     ]
+
+
+def _build_gate(parts: _Parts, scores: evaluation.Evaluation) -> parity.ParityGate:
+    return parity.ParityGate(
+        parts.data.sample,
+        scores.predict,
+        max_difference=parity.MAX_DIFFERENCE_ACCELERATOR
+        if distribution.has_gpu()
+        else parity.MAX_DIFFERENCE_CPU,
+    )
 
 
 def _write_window(events: summaries.Summaries, window: progress.TrainingWindow) -> None:

@@ -8,12 +8,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import tensorflow as tf
 
 from trainer import errors, storage
 from trainer.config import TrainConfig
 from trainer.data import bad_records, images, labels, order, pipeline, shard_cache
 from trainer.data.index_cache import IndexCache
 from trainer.data.remote_shards import RemoteShards
+from trainer.serving import parity
 
 LABELS = "labels.txt"
 TRAINING, VALIDATION = "training_data_path", "validation_data_path"
@@ -35,6 +37,7 @@ class Inputs(NamedTuple):
         validation: Validation records.
         order: In which order training visits its records.
         num_training: Training records; estimated where they are not all read yet.
+        sample: A few validation pictures that decode, encoded.
         label_names: Text of the labels file; None if the data has none.
     """
 
@@ -42,6 +45,7 @@ class Inputs(NamedTuple):
     validation: pipeline.ExampleSource
     order: order.Order
     num_training: int
+    sample: list[bytes]
     label_names: str | None
 
     @property
@@ -90,14 +94,15 @@ def open_inputs(config: TrainConfig, known: IndexCache) -> Inputs:
         pipeline.ExampleSource(split.index, split.bad, offset)
         for split in (found.split, validation_split)
     )
-    for flag, source in {TRAINING: training, VALIDATION: validation}.items():
-        _decode_sample(source, flag)
+    _decode_sample(training, TRAINING)
+    good = _decode_sample(validation, VALIDATION)
     _warn_of_sizes(config, found.num_records, len(validation.index))
     return Inputs(
         training,
         validation,
         _build_order(config, found, training),
         found.num_records,
+        _read_pictures(validation, good[: parity.NUM_IMAGES]),
         _read_label_names(files[TRAINING][0].path, config.num_classes),
     )
 
@@ -219,8 +224,12 @@ def _check_labels(
     )
 
 
-def _decode_sample(source: pipeline.ExampleSource, flag: str) -> None:
-    """Decodes some pictures, evenly spaced: wrong ones are often wrong throughout."""
+def _decode_sample(source: pipeline.ExampleSource, flag: str) -> list[int]:
+    """Decodes some pictures, evenly spaced: wrong ones are often wrong throughout.
+
+    Returns:
+        The records of those that decode, never none.
+    """
     num_records = len(source.index)
     count = min(num_records, SAMPLE_IMAGES)
     sample = [position * num_records // count for position in range(count)]
@@ -229,12 +238,21 @@ def _decode_sample(source: pipeline.ExampleSource, flag: str) -> None:
         return images.decode_for_evaluation(encoded, image_size=SAMPLE_SIDE)
 
     source.mark_undecodable(sample, decode)
-    if not source.bad.keep_good(sample):
+    good = source.bad.keep_good(sample)
+    if not good:
         raise errors.DataError(
             f"--{flag} has no record with an image/encoded that can be used among the "
             f"{count} that were tried, expected a JPEG, PNG, GIF or BMP picture in "
             "each; write the files with task.py convert."
         )
+    return good
+
+
+def _read_pictures(
+    source: pipeline.ExampleSource, records: Sequence[int]
+) -> list[bytes]:
+    encoded, _, _ = source.read_batch(tf.constant(records, tf.int64))
+    return list(encoded.numpy())
 
 
 def _warn_of_sizes(config: TrainConfig, num_training: int, num_validation: int) -> None:

@@ -186,6 +186,17 @@ class Evaluator:
         }
 
     @tf.function
+    def predict(self, images: Any) -> Any:
+        """Probabilities, float32 [batch, num_classes], of pictures.
+
+        Args:
+            images: float32 [batch, side, side, 3], 0..255.
+        """
+        return tf.nn.softmax(
+            self.model(preprocessing.normalize(images), training=False)
+        )
+
+    @tf.function
     def _score(self, images: Any, labels: Any, weights: Any) -> Any:
         return self._strategy.run(self._score_batch, (images, labels, weights))
 

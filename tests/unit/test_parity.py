@@ -1,0 +1,72 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests import pictures, saved_models
+from trainer import errors
+from trainer.data import images
+from trainer.serving import parity
+
+JPEGS = [pictures.encode(pictures.draw_class(label, 3)) for label in (0, 1, 2)]
+
+
+def predict(encoded):
+    pixels = [images.decode_for_evaluation(one, image_size=32) for one in encoded]
+    model = saved_models.build_model()
+    return tf.nn.softmax(model(images.normalize(tf.stack(pixels)))).numpy()
+
+
+def build_gate(function=predict, encoded=JPEGS):
+    return parity.ParityGate(
+        encoded, function, max_difference=parity.MAX_DIFFERENCE_CPU
+    )
+
+
+def test_export_of_the_same_model_passes(colour_model_dir):
+    found = build_gate().check(colour_model_dir)
+    assert found.difference < 1e-6
+    assert found.num_images == 3
+
+
+def test_skewed_preprocessing_is_caught(tmp_path, monkeypatch):
+    # A third of a grey level more in one channel, in serving only.
+    normalize = images.normalize
+    monkeypatch.setattr(
+        images, "normalize", lambda pixels: normalize(pixels + tf.constant([0.3, 0, 0]))
+    )
+    model_dir = saved_models.write(tmp_path / "model")
+    monkeypatch.undo()
+    with pytest.raises(errors.TrainingError, match=r"a probability differs by 0.00"):
+        build_gate().check(model_dir)
+
+
+def test_other_weights_are_caught(colour_model_dir):
+    with pytest.raises(errors.TrainingError, match="a probability differs by"):
+        build_gate(lambda encoded: predict(encoded)[:, ::-1]).check(colour_model_dir)
+
+
+def test_probability_that_is_no_number_is_caught(colour_model_dir):
+    with pytest.raises(errors.TrainingError, match="differs by nan"):
+        build_gate(lambda encoded: predict(encoded) * np.nan).check(colour_model_dir)
+
+
+def test_picture_that_only_one_of_them_reads_is_caught(colour_model_dir):
+    gate = build_gate(lambda _: np.ones([2, 3]) / 3, [JPEGS[0], b"none"])
+    with pytest.raises(errors.TrainingError, match="picture 1 holds a picture that"):
+        gate.check(colour_model_dir)
+
+
+def test_other_class_is_caught_and_a_tie_is_none(colour_model_dir, monkeypatch):
+    predict_all = parity.Predictor.predict
+
+    def say_green(self, encoded):
+        return [one._replace(class_index=1) for one in predict_all(self, encoded)]
+
+    monkeypatch.setattr(parity.Predictor, "predict", say_green)
+    with pytest.raises(errors.TrainingError, match="0 is of class 0, it says 1"):
+        build_gate().check(colour_model_dir)
+    grey = [pictures.encode(np.full([32, 32, 3], 128, np.uint8))]
+    gate = parity.ParityGate(
+        grey, lambda _: np.array([[0.5, 0.5, 0.0]]), max_difference=1.0
+    )
+    gate.check(colour_model_dir)
