@@ -1,4 +1,5 @@
 import os
+import shutil
 
 import pytest
 
@@ -136,6 +137,61 @@ def test_path_that_is_no_folder_is_refused(tmp_path):
         read(tmp_path / "nowhere")
 
 
-def test_folder_that_cannot_be_listed_is_named():
-    with pytest.raises(errors.StorageError, match=r"/x can't be listed \(denied\)"):
-        folders._stop(OSError(13, "denied", "/x"))
+def test_folder_that_vanished_is_named(tmp_path):
+    make(tmp_path, "tree/a/1.jpg", "tree/b/1.jpg")
+    root = tmp_path / "tree"
+    tree = folders.read_tree(
+        str(root), labels=[], shares=SHARES, bad_rows=rows.BadRows(skip=True)
+    )
+    shutil.rmtree(root)
+    with pytest.raises(errors.StorageError, match=f"--images_dir={root}: {root} can't"):
+        list(tree.rows)
+
+
+@pytest.fixture(params=["local", "gs"])
+def write_tree(request, tmp_path):
+    """Writes the same files to a folder or to a bucket, and gives its path."""
+
+    def write(*names):
+        if request.param == "local":
+            make(tmp_path, *names)
+            return str(tmp_path)
+        bucket = request.getfixturevalue("bucket")
+        for name in names:
+            bucket.write(f"tree/{name}", name)
+        return f"{bucket.url}/tree"
+
+    return write
+
+
+@pytest.mark.parametrize("top", ["", "train/"])
+def test_a_bucket_is_read_as_a_folder_is(write_tree, top):
+    names = ["b/1.jpg", "a/x/2.PNG", "a/notes.txt", ".git/x.jpg", "loose.jpg"]
+    root = write_tree(
+        *(f"{top}{name}" for name in names), *(["val/a/3.gif"] if top else [])
+    )
+    tree, _ = read(root)
+    assert tree.labels == ["a", "b"]
+    assert tree.ignored == {".txt": 1, ".jpg": 1}
+    in_train = [row for row in tree.rows if row.name != "a/3.gif"]
+    assert [(row.name, row.label) for row in in_train] == [
+        ("a/x/2.PNG", "a"),
+        ("b/1.jpg", "b"),
+    ]
+    assert [row.num_bytes for row in in_train] == [
+        len(f"{top}{n}") for n in names[1::-1]
+    ]
+
+
+def test_a_bucket_without_the_folder_is_told(bucket):
+    bucket.write("photos/a/1.jpg", "")
+    path = f"{bucket.url}/pictures"
+    with pytest.raises(errors.ConfigError, match=f"--images_dir={path} is no folder"):
+        read(path)
+    bucket.fail(403)
+    with pytest.raises(errors.StorageError) as caught:
+        read(f"{bucket.url}/photos")
+    assert f"--images_dir={bucket.url}/photos: {bucket.url}/photos/ can't" in str(
+        caught.value
+    )
+    assert "grant storage.objects.list" in str(caught.value)

@@ -2,12 +2,15 @@
 
 import collections
 import os
+import socket
 import subprocess
 import sys
 import time
 
+import google.auth.exceptions
 import google.oauth2.credentials
 import pytest
+import requests
 
 from trainer import errors, storage
 from trainer.storage import gcs_client, retries
@@ -236,6 +239,60 @@ def test_an_outage_ends_with_a_sentence(bucket, monkeypatch):
         storage.write_text(f"{bucket.url}/x", "text")
     text = str(caught.value)
     assert "did not answer as it should in 8 attempts (on demand, 503)" in text
+
+
+@pytest.mark.parametrize("is_silent", [False, True], ids=["refused", "silent"])
+def test_a_server_that_was_never_reached_is_given_up_soon(monkeypatch, is_silent):
+    monkeypatch.setattr(retries, "CONTACT_SECS", 1.2)
+    monkeypatch.setattr(retries, "LEAST_SECS", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        if not is_silent:
+            server.close()
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{port}")
+        client = gcs_client._build("anon")
+        monkeypatch.setattr(gcs_client, "client", lambda: client)
+        started_at = time.monotonic()
+        with pytest.raises(errors.StorageError) as caught:
+            storage.match_files("gs://bucket/data/*", "training_data_path")
+    assert time.monotonic() - started_at < 5
+    assert "--training_data_path=gs://bucket/data/*: gs://bucket/data/" in str(
+        caught.value
+    )
+    assert "did not answer as it should in" in str(caught.value)
+    assert "check the network" in str(caught.value)
+
+
+def test_a_server_that_was_reached_once_is_waited_for(bucket, monkeypatch):
+    client = gcs_client._build("anon")
+    monkeypatch.setattr(gcs_client, "client", lambda: client)
+    storage.write_text(f"{bucket.url}/x", "text")
+    monkeypatch.setattr(retries, "FIRST_SECS", 0.001)
+    assert client.contact.secs_left is None
+    bucket.fail(503, count=7)
+    assert storage.read_text(f"{bucket.url}/x") == "text"
+
+
+def test_renewal_of_credentials_has_a_time_limit(monkeypatch):
+    limits = []
+
+    def request(*_, timeout, **__):
+        limits.append(timeout)
+        raise requests.exceptions.ConnectTimeout("silent")
+
+    monkeypatch.setattr(requests.Session, "request", request)
+    credentials = google.oauth2.credentials.Credentials(
+        None,
+        refresh_token="token",
+        token_uri="http://nowhere.invalid/token",
+        client_id="id",
+        client_secret="secret",
+    )
+    client = gcs_client.Client(token=credentials, skip_instance_cache=True)
+    with pytest.raises(google.auth.exceptions.TransportError) as caught:
+        client.credentials.maybe_refresh()
+    assert set(limits) == {gcs_client.RENEWAL_TIMEOUT}
+    assert gcs_client.is_transient(caught.value)
 
 
 def test_kill_9_in_an_upload_leaves_the_file_before(bucket, tmp_path):

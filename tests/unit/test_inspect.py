@@ -13,7 +13,7 @@ from PIL import Image
 
 from tests import pictures
 from trainer import config, errors
-from trainer.data import inspect, inspect_progress
+from trainer.data import inspect, inspect_plan, inspect_progress, inspect_reading
 
 
 def draw(seed, side=96):
@@ -430,7 +430,7 @@ def test_worker_processes_find_the_same(look, tmp_path, monkeypatch):
     # Of several files, chunks of which the last is smaller.
     pictures.write_records(tmp_path / "train-1.tfrecord", records[:10])
     _, here = look(train=records, validation=records_of([1, 2, 3], first_seed=200))
-    monkeypatch.setattr(inspect, "MIN_RECORDS_FOR_WORKERS", 1)
+    monkeypatch.setattr(inspect_reading, "MIN_RECORDS_FOR_WORKERS", 1)
     _, in_pool = look(train=records, validation=records_of([1, 2, 3], first_seed=200))
     assert in_pool == here
     assert here["splits"]["train"]["records"] == 160
@@ -440,14 +440,16 @@ def test_a_reader_that_died_is_named_with_what_it_read():
     future = concurrent.futures.Future()
     future.set_exception(BrokenProcessPool())
     with pytest.raises(errors.DataError, match="train-0 died near records 64 to 127"):
-        inspect._await_chunk(future, inspect.Task("train-0", 64, 128))
+        inspect_reading._take(
+            inspect_plan.Task(0, "train-0", "train-0", 64, 128), future
+        )
 
 
 def test_progress_is_logged_by_time(caplog, monkeypatch):
     caplog.set_level(logging.INFO)
     with inspect_progress.showing(20) as advance:
-        advance(5)
+        advance(5, 20)
         assert not caplog.messages
         monkeypatch.setattr(inspect_progress, "SECS_PER_LINE", 0.0)
-        advance(5)
+        advance(5, 20)
     assert caplog.messages[0].startswith("inspect | record 10/20 | ")

@@ -20,8 +20,8 @@ def build_survey(num_groups, *, num_bad=0):
             Split(
                 name,
                 "",
-                [f"{name}-0"],
-                [2 * num_groups],
+                paths=[f"{name}-0"],
+                file_records=[2 * num_groups],
                 bad_files=[BadFile("empty", "empty is empty.")],
                 bad_records=bad,
                 records=records,

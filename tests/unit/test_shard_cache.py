@@ -51,6 +51,43 @@ def test_a_copy_is_whole(shards, tmp_path):
         assert file.read() == b"\3" * SIZE
 
 
+def test_room_that_others_use_can_be_waited_for(shards, tmp_path):
+    paths = [f"{shards.url}/data/{number}" for number in range(2)]
+    with open_cache(shards, tmp_path, room=1) as cache:
+        cache.fetch(paths[0])
+        with pytest.raises(errors.StorageError, match="files in use fill"):
+            cache.fetch(paths[1])
+        waiting = threading.Thread(
+            target=cache.fetch, args=[paths[1]], kwargs={"waits_for_users": True}
+        )
+        waiting.start()
+        waiting.join(0.1)
+        assert waiting.is_alive()
+        cache.release(paths[0])
+        waiting.join(10)
+        assert not waiting.is_alive()
+        (copy,) = copies(tmp_path)
+        assert copy.read_bytes() == b"\1" * SIZE
+
+
+def test_who_waits_for_room_gets_it_before_prefetches_do(shards, tmp_path):
+    paths = [f"{shards.url}/data/{number}" for number in range(3)]
+    with open_cache(shards, tmp_path, room=1) as cache:
+        cache.fetch(paths[0])
+        cache.prefetch(paths[1:])
+        before = num_downloads(shards)
+        waiting = threading.Thread(
+            target=cache.fetch, args=[paths[1]], kwargs={"waits_for_users": True}
+        )
+        waiting.start()
+        wait_for(lambda: cache._num_waiting)
+        cache.release(paths[0])
+        waiting.join(10)
+        cache.release(paths[1])
+        cache.fetch(paths[2])
+        assert num_downloads(shards) == before + 2
+
+
 def test_a_copy_is_downloaded_once(shards, tmp_path):
     with open_cache(shards, tmp_path) as cache:
         before = num_downloads(shards)

@@ -145,3 +145,34 @@ def test_a_file_below_a_file_is_absent(tmp_path):
 def test_a_file_that_can_not_be_read_is_named(tmp_path):
     with pytest.raises(errors.StorageError, match=f"{tmp_path} can't be read .Is a di"):
         storage.read_bytes(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("path", "directory", "expected"),
+    [
+        ("/a/b", "/a/b/", True),
+        ("/a/b/c", "/a/b", True),
+        ("/a/bc", "/a/b", False),
+        ("/a", "/a/b", False),
+        ("/a/b", "/", True),
+        ("/a/x/../b/c", "/a/b", True),
+        ("gs://b/photos/out", "gs://b/photos", True),
+        ("gs://b/photos/", "gs://b/photos", True),
+        ("gs://b/photos-2", "gs://b/photos", False),
+        ("gs://b/out", "gs://b", True),
+        ("gs://b", "gs://b/photos", False),
+        ("gs://c/photos", "gs://b/photos", False),
+        ("/gcs/b/photos/out", "gs://b/photos", True),
+        ("gs://b/photos/out", "/gcs/b/photos", True),
+        ("out", "gs://b/photos", False),
+        ("gs://b/photos", "out", False),
+    ],
+)
+def test_what_is_within_a_directory(path, directory, expected):
+    assert storage.is_within(path, directory) is expected
+
+
+def test_links_do_not_hide_that_a_path_is_within(tmp_path):
+    (tmp_path / "photos").mkdir()
+    os.symlink(tmp_path / "photos", tmp_path / "link")
+    assert storage.is_within(str(tmp_path / "link" / "x"), str(tmp_path / "photos"))

@@ -5,6 +5,7 @@ text; flags.py turns fields into flags. One file a word. Nothing here imports
 TensorFlow.
 """
 
+from trainer.config.cache import CopiesFiles
 from trainer.config.convert import ConvertConfig
 from trainer.config.inspect import InspectConfig
 from trainer.config.train import MODEL_IMAGE_SIZES, OPTIMIZER_ARGUMENTS, TrainConfig
@@ -13,6 +14,7 @@ __all__ = [
     "MODEL_IMAGE_SIZES",
     "OPTIMIZER_ARGUMENTS",
     "ConvertConfig",
+    "CopiesFiles",
     "InspectConfig",
     "TrainConfig",
 ]

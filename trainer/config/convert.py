@@ -100,11 +100,11 @@ class ConvertConfig:
         for name in ("project_id", "region", "temp_location"):
             if not getattr(self, name):
                 yield f"--runner={self.runner} needs --{name}; see --help."
-        if self.images_dir:
+        if self.images_dir and not self.images_dir.startswith("gs://"):
             yield (
                 f"--images_dir={self.images_dir} is a folder of this machine, which "
-                f"--runner={self.runner} can't reach; give --train_csv, "
-                "--validation_csv and --labels_file with gs:// images."
+                f"--runner={self.runner} can't reach; give gs://BUCKET/FOLDER, or "
+                "--train_csv, --validation_csv and --labels_file with gs:// images."
             )
         for name in ("output_dir", "temp_location"):
             value = getattr(self, name)

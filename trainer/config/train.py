@@ -2,10 +2,9 @@
 
 import dataclasses
 import math
-import os
-import tempfile
 from collections.abc import Iterator
 
+from trainer.config.cache import CopiesFiles, cache_dir_knob, cache_gb_knob
 from trainer.config.knobs import knob
 from trainer.config.lists import parse_numbers, parse_optimizer_arguments
 
@@ -43,7 +42,7 @@ MIN_BAD_RECORDS = 10
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainConfig:
+class TrainConfig(CopiesFiles):
     """What one training job was asked to do; flag names are the contract's."""
 
     training_data_path: str = knob(
@@ -193,16 +192,8 @@ class TrainConfig:
         "Seconds between checkpoints; each evaluation saves one as well.",
         minimum=1,
     )
-    cache_dir: str = knob(
-        "",
-        "Local folder for copies of gs:// training and validation files; a later job "
-        "uses them again. Default: one in the system's temporary folder.",
-    )
-    cache_gb: float = knob(
-        10.0,
-        "GiB that the folder of cache_dir may take.",
-        above=0.0,
-    )
+    cache_dir: str = cache_dir_knob()
+    cache_gb: float = cache_gb_knob()
 
     @property
     def resolved_image_size(self) -> int:
@@ -213,12 +204,6 @@ class TrainConfig:
     def resolved_eval_batch_size(self) -> int:
         """Images a batch of evaluation."""
         return self.eval_batch_size or self.train_batch_size
-
-    @property
-    def resolved_cache_dir(self) -> str:
-        """Local folder for copies of gs:// files, one for each user."""
-        name = f"image-classification-cache-{os.getuid()}"
-        return self.cache_dir or os.path.join(tempfile.gettempdir(), name)
 
     @property
     def resolved_decay_steps(self) -> int:
@@ -257,8 +242,7 @@ class TrainConfig:
         yield from self._problems_of_optimizer()
         if self.learning_rate_decay_type == "stepwise":
             yield from self._problems_of_stepwise()
-        if "://" in self.cache_dir:
-            yield f"--cache_dir must be a local folder, got {self.cache_dir}."
+        yield from self.problems_of_cache()
 
     def warnings(self) -> Iterator[str]:
         """Yields a sentence for each combination that works, but hardly as meant."""

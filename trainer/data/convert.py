@@ -92,14 +92,13 @@ def _scratch_dirs(job: config.ConvertConfig) -> Iterator[tuple[str, str]]:
 
 def _check_dirs(job: config.ConvertConfig) -> None:
     """Refuses output among the class folders, where it would become a class."""
-    if not job.images_dir:
-        return
-    images_dir, output_dir = map(os.path.realpath, (job.images_dir, job.output_dir))
-    if os.path.commonpath([images_dir, output_dir]) == images_dir:
-        raise errors.ConfigError(
-            f"--output_dir must be outside --images_dir={job.images_dir}, got "
-            f"{job.output_dir}, which would become a class; give another folder."
-        )
+    for flag in ("output_dir", "temp_location"):
+        path = getattr(job, flag)
+        if job.images_dir and path and storage.is_within(path, job.images_dir):
+            raise errors.ConfigError(
+                f"--{flag} must be outside --images_dir={job.images_dir}, got {path}, "
+                "which would become a class; give another folder."
+            )
 
 
 def _read_source(job: config.ConvertConfig, bad_rows: rows.BadRows) -> report.Source:

@@ -3,11 +3,11 @@
 import dataclasses
 import hashlib
 import itertools
-import os
 from collections import Counter
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from trainer import storage
 from trainer.data import folders, parts, progress, row_lists, rows
 
 
@@ -47,7 +47,7 @@ class Examine:
 def examine(row: rows.Row, shares: Mapping[str, float]) -> rows.Row:
     """Looks up a file's size, and its split where the folders do not say it.
 
-    A file that can't be read keeps size 0, and goes to train if it has no split:
+    A file that is not there keeps size 0, and goes to train if it has no split:
     whoever loads the picture says what is wrong with it.
 
     Args:
@@ -56,16 +56,18 @@ def examine(row: rows.Row, shares: Mapping[str, float]) -> rows.Row:
 
     Returns:
         The row, completed.
+
+    Raises:
+        StorageError: If the file is there and can't be read.
     """
-    try:
-        if row.split != folders.WHOLE:
-            return row._replace(num_bytes=os.path.getsize(row.path))
-        with open(row.path, "rb") as file:
-            digest = hashlib.file_digest(file, "sha256").digest()
-            split = _pick_split(digest, shares)
-            return row._replace(split=split, num_bytes=file.tell())
-    except OSError:
-        return row._replace(split=row.split or "train")
+    if row.split != folders.WHOLE:
+        num_bytes = row.num_bytes or storage.find_size(row.path) or 0
+        return row._replace(num_bytes=num_bytes)
+    content = storage.read_bytes(row.path)
+    if content is None:
+        return row._replace(split="train", num_bytes=0)
+    split = _pick_split(hashlib.sha256(content).digest(), shares)
+    return row._replace(split=split, num_bytes=len(content))
 
 
 def _pick_split(digest: bytes, shares: Mapping[str, float]) -> str:

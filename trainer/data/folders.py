@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from trainer import errors
+from trainer import errors, storage
 from trainer.data import rows
 
 # The one root of a tree without split folders, and the split of its images.
@@ -64,22 +64,33 @@ def read_tree(
         ConfigError: If it is no folder, or its split folders are unclear.
         DataError: If a split has a class that train lacks, or there are fewer than 2
             classes; as rows are read: if `bad_rows` stops at one.
+        StorageError: If a folder can't be listed, also as rows are read.
     """
-    if not os.path.isdir(images_dir):
-        raise errors.ConfigError(
-            f"--images_dir={images_dir} is no folder, expected one that holds class "
-            "folders; check the path."
-        )
-    split_dirs = _find_split_dirs(images_dir)
-    roots = split_dirs or {WHOLE: images_dir}
-    classes = {split: _list_classes(root) for split, root in roots.items()}
+    with storage.naming("images_dir", images_dir):
+        _check_is_dir(images_dir)
+        split_dirs = _find_split_dirs(images_dir)
+        roots = split_dirs or {WHOLE: images_dir}
+        classes = {split: _list_classes(root) for split, root in roots.items()}
     if split_dirs:
         _check_same_classes(classes, images_dir)
     labels = list(labels) or sorted(set(classes.get("train", classes.get(WHOLE, []))))
     rows.check_class_count(labels, f"--images_dir={images_dir}")
     ignored: Counter[str] = Counter()
-    images = _list_known(roots, labels, bad_rows, ignored)
+    images = _name_flag(images_dir, _list_known(roots, labels, bad_rows, ignored))
     return Tree(labels, images, list(split_dirs or shares), ignored)
+
+
+def _check_is_dir(images_dir: str) -> None:
+    if not storage.is_dir(images_dir):
+        raise errors.ConfigError(
+            f"--images_dir={images_dir} is no folder, expected one that holds class "
+            "folders; check the path."
+        )
+
+
+def _name_flag(images_dir: str, images: Iterator[rows.Row]) -> Iterator[rows.Row]:
+    with storage.naming("images_dir", images_dir):
+        yield from images
 
 
 def _list_known(
@@ -140,11 +151,7 @@ def _check_same_classes(classes: Mapping[str, Sequence[str]], images_dir: str) -
 
 
 def _list_folders(path: str) -> list[str]:
-    return sorted(
-        name
-        for name in os.listdir(path)
-        if _is_visible(name) and os.path.isdir(os.path.join(path, name))
-    )
+    return list(filter(_is_visible, storage.list_dirs(path)))
 
 
 def _list_classes(path: str) -> list[str]:
@@ -157,21 +164,11 @@ def _is_visible(name: str) -> bool:
 
 def _list_images(root: str, split: str, ignored: Counter[str]) -> Iterator[rows.Row]:
     """Yields the images of all class folders in `root`, at any depth, in order."""
-    for folder, names, files in os.walk(root, onerror=_stop, followlinks=True):
-        names[:] = sorted(filter(_is_visible, names))
-        inside = os.path.relpath(folder, root)
-        for file in sorted(filter(_is_visible, files)):
-            suffix = os.path.splitext(file)[1].lower()
-            if inside == os.curdir or suffix not in IMAGE_SUFFIXES:
-                ignored[suffix or "without suffix"] += 1
-                continue
-            path = os.path.join(folder, file)
-            label = rows.clean_label(inside.split(os.sep)[0])
-            yield rows.Row(path, os.path.join(inside, file), split, label, path)
-
-
-def _stop(error: OSError) -> None:
-    raise errors.StorageError(
-        f"--images_dir: {error.filename} can't be listed ({error.strerror}); give this "
-        "user the right to read it."
-    ) from error
+    for path, name, num_bytes in storage.walk(root, _is_visible):
+        folder, is_below, _ = name.partition("/")
+        suffix = os.path.splitext(name)[1].lower()
+        if not is_below or suffix not in IMAGE_SUFFIXES:
+            ignored[suffix or "without suffix"] += 1
+            continue
+        label = rows.clean_label(folder)
+        yield rows.Row(path, name, split, label, path, num_bytes=num_bytes)

@@ -14,10 +14,15 @@ SECS_PER_LINE = 10.0
 
 
 @contextlib.contextmanager
-def showing(num_records: int) -> Iterator[Callable[[int], object]]:
-    """Gives a function to call with the number of records that were read since."""
+def showing(num_records: int) -> Iterator[Callable[[int, int], object]]:
+    """Gives a function to call with the records that were read since, and with all.
+
+    Args:
+        num_records: All, as far as is known: of files that are still to come it is an
+            estimate.
+    """
     if not environment.is_terminal():
-        yield _Lines(num_records).advance
+        yield _Lines().advance
         return
     with (
         logging_redirect_tqdm(),
@@ -30,18 +35,22 @@ def showing(num_records: int) -> Iterator[Callable[[int], object]]:
             unit=" images",
         ) as bar,
     ):
-        yield bar.update
+
+        def advance(count: int, num_records: int) -> None:
+            bar.total = num_records
+            bar.update(count)
+
+        yield advance
 
 
 class _Lines:
     """Counts records, and logs a line about every ten seconds."""
 
-    def __init__(self, num_records: int) -> None:
-        self._num_records = num_records
+    def __init__(self) -> None:
         self._done = 0
         self._start = self._shown = time.monotonic()
 
-    def advance(self, count: int) -> None:
+    def advance(self, count: int, num_records: int) -> None:
         self._done += count
         now = time.monotonic()
         if now - self._shown < SECS_PER_LINE:
@@ -51,7 +60,7 @@ class _Lines:
         logging.info(
             "inspect | record %d/%d | %.1f images/s | %.0f s left",
             self._done,
-            self._num_records,
+            num_records,
             rate,
-            (self._num_records - self._done) / rate,
+            (num_records - self._done) / rate,
         )

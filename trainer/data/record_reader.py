@@ -4,6 +4,7 @@ Runs in worker processes. Whether a picture decodes is judged by the decoder tha
 training uses; its format, colour mode and EXIF are read by Pillow.
 """
 
+import contextlib
 import functools
 import io
 import warnings
@@ -53,9 +54,16 @@ class Header(NamedTuple):
     orientation: int
 
 
-def read_chunk(path: str, start: int, stop: int) -> Chunk:
-    """Reads records `start` up to but not including `stop` of a file."""
-    index = _open_file(path)
+def read_chunk(path: str, local_path: str, start: int, stop: int) -> Chunk:
+    """Reads records `start` up to but not including `stop` of a file.
+
+    Args:
+        path: The file, as users know it.
+        local_path: Where it is.
+        start: From 0.
+        stop: More than `start`.
+    """
+    index = _open_file(path, local_path)
     chunk = Chunk(np.zeros(stop - start, RECORD), [], Counter(), Counter())
     for record in range(start, stop):
         facts = chunk.records[record - start]
@@ -66,13 +74,15 @@ def read_chunk(path: str, start: int, stop: int) -> Chunk:
             chunk.bad.append(
                 BadRecord(*index.locate(record), error.status, error.reason)
             )
+    # A copy that was removed takes room until the last reader closes it.
+    index.close(path)
     return chunk
 
 
 # Chunks come in the order of the files: one or two are in use at a time.
 @functools.lru_cache(maxsize=2)
-def _open_file(path: str) -> tfrecord.RecordIndex:
-    return tfrecord.index_files([path])
+def _open_file(path: str, local_path: str) -> tfrecord.RecordIndex:
+    return tfrecord.index_files([path], lambda _: contextlib.nullcontext(local_path))
 
 
 def close_files() -> None:

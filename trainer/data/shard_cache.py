@@ -10,17 +10,18 @@ import contextlib
 import dataclasses
 import fcntl
 import hashlib
+import logging
 import os
 import threading
 from collections.abc import Iterator, Sequence
 from typing import IO, Self
 
-from trainer import errors, storage
+from trainer import config, errors, storage
+from trainer.config.cache import GIB
 
 NUM_DOWNLOADS = 8
 PARTIAL = ".partial"
 LOCK = "lock"
-GIB = 2**30
 
 
 @dataclasses.dataclass
@@ -62,6 +63,8 @@ class ShardCache:
         self._queue: collections.deque[str] = collections.deque()
         self._workers: list[threading.Thread] = []
         self._is_closed = False
+        # Fetches that wait for room, which is theirs before any prefetched file's.
+        self._num_waiting = 0
         with self._explained():
             self._folder, self._lock = _claim_folder(cache_dir)
             self._adopt()
@@ -72,11 +75,13 @@ class ShardCache:
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def fetch(self, path: str) -> str:
+    def fetch(self, path: str, *, waits_for_users: bool = False) -> str:
         """Waits for the copy of a file; it stays until `release`.
 
         Args:
             path: One of the files.
+            waits_for_users: Also waits for room that files in use take; then other
+                threads have to release those.
 
         Returns:
             The copy's path.
@@ -88,14 +93,16 @@ class ShardCache:
         name = _copy_name(file)
         with self._changed:
             # Whoever comes first has the file on its way for all.
-            is_first = self._claim(file, name)
+            is_first = self._claim(file, name, waits_for_users=waits_for_users)
         if is_first:
             self._load(file, name)
             with self._changed:
                 self._raise_for(path)
         return os.path.join(self._folder, name)
 
-    def _claim(self, file: storage.StoredFile, name: str) -> bool:
+    def _claim(
+        self, file: storage.StoredFile, name: str, *, waits_for_users: bool
+    ) -> bool:
         """Makes the caller a user of the file; True if it has to download it."""
         with contextlib.suppress(ValueError):
             self._queue.remove(file.path)
@@ -110,9 +117,14 @@ class ShardCache:
                 entry.num_users += 1
                 entry.is_awaited = False
                 self._entries.move_to_end(name)
+                # Prefetches may have stood back.
+                self._changed.notify_all()
                 return not entry.is_whole
-            self._check_hope(file)
+            if not waits_for_users:
+                self._check_hope(file)
+            self._num_waiting += 1
             self._changed.wait()
+            self._num_waiting -= 1
 
     def _check_hope(self, file: storage.StoredFile) -> None:
         """Raises if no download in progress will make room by being done."""
@@ -207,7 +219,9 @@ class ShardCache:
                     self._queue.popleft()
                     self._entries[name].is_awaited = True
                     self._entries.move_to_end(name)
-                elif self._try_room(file.num_bytes, may_evict_awaited=False):
+                elif not self._num_waiting and self._try_room(
+                    file.num_bytes, may_evict_awaited=False
+                ):
                     self._queue.popleft()
                     self._entries[name] = _Entry(file.num_bytes, is_awaited=True)
                     return file
@@ -279,6 +293,31 @@ class ShardCache:
                 f"--cache_dir={self._cache_dir} can't be used ({error.strerror}); give "
                 "a folder on a disk with room for --cache_gb."
             ) from error
+
+
+def open_cache(
+    job: config.CopiesFiles, files: Sequence[storage.StoredFile]
+) -> ShardCache | None:
+    """The folder for copies of a job's gs:// files; None if it has none.
+
+    Args:
+        job: Says where and how large.
+        files: All files of the job.
+
+    Raises:
+        StorageError: As `ShardCache`.
+    """
+    remote = [file for file in files if storage.is_gs(file.path)]
+    if not remote:
+        return None
+    num_bytes = sum({file.path: file.num_bytes for file in remote}.values())
+    logging.info(
+        "data  | %d files (%.1f MB) on gs://, copied to %s in their turn",
+        len(remote),
+        num_bytes / 1e6,
+        job.resolved_cache_dir,
+    )
+    return ShardCache(remote, job.resolved_cache_dir, job.num_cache_bytes)
 
 
 def _claim_folder(cache_dir: str) -> tuple[str, IO[bytes]]:

@@ -6,11 +6,13 @@ A record takes 56 bytes, so that millions of them fit.
 import dataclasses
 import enum
 from collections import Counter
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from trainer.data.tfrecord import LostRest
+from trainer.storage import StoredFile
 
 
 class Status(enum.IntEnum):
@@ -89,23 +91,28 @@ class Split:
     Attributes:
         name: For example "train".
         pattern: What --data_path gave.
-        paths: The files that have records, and in `file_records` how many.
-        num_bytes: Size of all files, also of bad ones.
+        files: All its files, as listed.
+        paths: Those that have records, and in `file_records` how many.
         lost: Ends of files that a damaged length makes unreadable.
         records: RECORD [records], in the order of the files.
     """
 
     name: str
     pattern: str
+    files: Sequence[StoredFile] = ()
     paths: list[str] = dataclasses.field(default_factory=list)
     file_records: list[int] = dataclasses.field(default_factory=list)
-    num_bytes: int = 0
     bad_files: list[BadFile] = dataclasses.field(default_factory=list)
     lost: list[LostRest] = dataclasses.field(default_factory=list)
     bad_records: list[BadRecord] = dataclasses.field(default_factory=list)
     records: np.ndarray = dataclasses.field(default_factory=lambda: np.empty(0, RECORD))
     formats: Counter[str] = dataclasses.field(default_factory=Counter)
     modes: Counter[str] = dataclasses.field(default_factory=Counter)
+
+    @property
+    def num_bytes(self) -> int:
+        """Size of all files, also of bad ones."""
+        return sum(file.num_bytes for file in self.files)
 
     @property
     def num_skipped(self) -> int:

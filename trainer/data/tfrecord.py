@@ -198,19 +198,22 @@ class _Descriptor:
             os.close(self.number)
 
 
-def index_files(paths: Sequence[str]) -> RecordIndex:
-    """Finds all records of local files by their headers; data is not read.
+def index_files(
+    paths: Sequence[str], resolve: Resolve = contextlib.nullcontext
+) -> RecordIndex:
+    """Finds all records of files by their headers; data is not read.
 
     Args:
         paths: TFRecord files, one or more.
+        resolve: See `Resolve`.
 
     Raises:
         DataError: If a file is empty, truncated, or no TFRecord file.
         StorageError: If a file can't be read.
     """
-    index = RecordIndex()
+    index = RecordIndex(resolve)
     for path in paths:
-        index.add(path, index_file(path))
+        index.add(path, index_file(path, resolve))
     return index
 
 

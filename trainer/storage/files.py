@@ -101,6 +101,20 @@ def read_bytes(path: str) -> bytes | None:
         ) from error
 
 
+def find_size(path: str) -> int | None:
+    """The file's size in bytes, or None if there is no such file, or one not to see.
+
+    Raises:
+        StorageError: If Cloud Storage refuses to tell.
+    """
+    if is_gs(path):
+        return gcs.find_size(path)
+    try:
+        return os.path.getsize(path)
+    except OSError:
+        return None
+
+
 def list_names(directory: str) -> list[str]:
     """Sorted names in a directory; empty if there is no such directory.
 
@@ -122,7 +136,7 @@ def list_names(directory: str) -> list[str]:
 
 def is_dir(path: str) -> bool:
     """True for a directory; on gs://, where there are none, if a file is below it."""
-    return bool(gcs.list_names(path)) if is_gs(path) else os.path.isdir(path)
+    return gcs.is_dir(path) if is_gs(path) else os.path.isdir(path)
 
 
 def remove_files(paths: list[str]) -> None:

@@ -37,21 +37,22 @@ def _client() -> Any:
     return gcs_client.client()
 
 
-def list_prefix(prefix: str) -> Listing:
+def list_pages(prefix: str) -> Iterator[Listing]:
     """Lists files and folders whose path starts with `prefix`, one level deep.
 
     Args:
         prefix: gs:// path; with a slash at its end, what is in that folder.
 
+    Yields:
+        Up to a thousand at a time; files are in the order of their paths.
+
     Raises:
         StorageError: If there is no such bucket, or it can't be listed.
     """
     bucket, start = split_gs(prefix)
-    files: list[StoredFile] = []
-    dirs: list[str] = []
     page: dict[str, Any] = {"nextPageToken": None}
-    with gcs_errors.explained(prefix, LIST):
-        while "nextPageToken" in page:
+    while "nextPageToken" in page:
+        with gcs_errors.explained(prefix, LIST):
             page = _client().call(
                 "GET",
                 "b/{}/o",
@@ -61,9 +62,19 @@ def list_prefix(prefix: str) -> Listing:
                 pageToken=page["nextPageToken"],
                 json_out=True,
             )
-            files += [_stored_file(bucket, item) for item in page.get("items", [])]
-            dirs += [f"gs://{bucket}/{name}" for name in page.get("prefixes", [])]
-    return Listing(files, dirs)
+        yield Listing(
+            [_stored_file(bucket, item) for item in page.get("items", [])],
+            [f"gs://{bucket}/{name}" for name in page.get("prefixes", [])],
+        )
+
+
+def list_prefix(prefix: str) -> Listing:
+    """All that `list_pages` yields."""
+    found = Listing([], [])
+    for page in list_pages(prefix):
+        found.files.extend(page.files)
+        found.dirs.extend(page.dirs)
+    return found
 
 
 def _stored_file(bucket: str, item: dict[str, str]) -> StoredFile:
@@ -121,6 +132,30 @@ def list_names(directory: str) -> list[str]:
     return sorted(name for name in names if name)
 
 
+def list_dirs(directory: str) -> list[str]:
+    """Sorted names of the folders in a folder.
+
+    Raises:
+        StorageError: If the bucket can't be listed.
+    """
+    folder = f"{directory.rstrip('/')}/"
+    paths = {path for page in list_pages(folder) for path in page.dirs}
+    return sorted(path.removeprefix(folder).removesuffix("/") for path in paths)
+
+
+def is_dir(path: str) -> bool:
+    """True if a file is below the path; lists no more than it must.
+
+    Raises:
+        StorageError: If the bucket can't be listed.
+    """
+    folder = f"{path.rstrip('/')}/"
+    return any(
+        page.dirs or any(file.path != folder for file in page.files)
+        for page in list_pages(folder)
+    )
+
+
 def stat(path: str) -> StoredFile | None:
     """The file as it is now, or None if there is none.
 
@@ -157,6 +192,21 @@ def read_bytes(path: str) -> bytes | None:
         gcs_errors.explained(path, READ, absent_is_fine=True),
     ):
         return bytes(_client().cat_file("/".join(split_gs(path))))
+    return None
+
+
+def find_size(path: str) -> int | None:
+    """Bytes of an object, or None if there is none.
+
+    Raises:
+        StorageError: If it can't be read.
+    """
+    with (
+        contextlib.suppress(FileNotFoundError),
+        gcs_errors.explained(path, READ, absent_is_fine=True),
+    ):
+        item = _client().call("GET", "b/{}/o/{}", *split_gs(path), json_out=True)
+        return int(item["size"])
     return None
 
 

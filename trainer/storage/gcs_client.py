@@ -13,6 +13,7 @@ from typing import Any
 
 import aiohttp
 import google.auth.exceptions
+import google.auth.transport.requests
 import google_crc32c
 import requests.exceptions
 from fsspec import asyn
@@ -24,6 +25,9 @@ from trainer.storage.paths import StoredFile, split_gs
 
 # A server that is silent for so long has dropped the connection.
 TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=60)
+# To connect and to be answered when credentials are renewed, which holds up all calls;
+# Google's libraries would wait for 120 seconds.
+RENEWAL_TIMEOUT = (5, 20)
 CHUNK_BYTES = 2**20
 UNAUTHORIZED = 401
 REQUEST_TIMEOUT = 408
@@ -61,6 +65,12 @@ def is_refusal(error: Exception) -> bool:
 class Client(core.GCSFileSystem):
     """A gcsfs file system."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        # Before the search for credentials, which may wait for a network as well.
+        self.contact = retries.Contact()
+        super().__init__(*args, **kwargs)
+        _hurry_renewal(self.credentials.credentials)
+
     async def _request(self, method: str, path: str, *args: Any, **kwargs: Any) -> Any:
         content = kwargs.pop("data", None)
 
@@ -75,6 +85,7 @@ class Client(core.GCSFileSystem):
             once,
             what=f"{method} {'/'.join(args) or path.partition('?')[0]}",
             is_transient=is_transient,
+            contact=self.contact,
         )
 
     async def _download(self, file: StoredFile, local_path: str) -> None:
@@ -82,6 +93,7 @@ class Client(core.GCSFileSystem):
             lambda: self._download_once(file, local_path),
             what=file.path,
             is_transient=is_transient,
+            contact=self.contact,
         )
 
     async def _download_once(self, file: StoredFile, local_path: str) -> None:
@@ -104,6 +116,21 @@ class Client(core.GCSFileSystem):
     def download(self, file: StoredFile, local_path: str) -> None:
         """Writes an object to a local file, and checks its size and checksum."""
         asyn.sync(self.loop, self._download, file, local_path)
+
+
+class _Renewal(google.auth.transport.requests.Request):
+    """A request for a new token, with our time limits."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return super().__call__(*args, **{"timeout": RENEWAL_TIMEOUT, **kwargs})
+
+
+def _hurry_renewal(credentials: Any) -> None:
+    """Puts time limits on the renewal of credentials, if there are any."""
+    if credentials is None:
+        return
+    refresh = credentials.refresh
+    credentials.refresh = lambda request: refresh(_Renewal(request.session))
 
 
 def _check(file: StoredFile, num_bytes: int, crc32c: str) -> None:

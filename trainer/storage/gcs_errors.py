@@ -80,9 +80,9 @@ def _describe(error: Exception, path: str, action: Action) -> str | None:
             "key file, or run gcloud auth application-default login, with an account "
             f"that has {action.permission} on bucket {bucket}"
         )
-    if gcs_client.is_transient(error):
+    if isinstance(error, retries.GaveUpError):
         return (
-            f"Cloud Storage did not answer as it should in {retries.NUM_ATTEMPTS} "
+            f"Cloud Storage did not answer as it should in {error.num_attempts} "
             f"attempts ({text}); check the network, then run the same command again"
         )
     if gcs_client.is_refusal(error):

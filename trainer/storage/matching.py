@@ -30,7 +30,7 @@ def match_files(pattern: str, flag: str) -> list[str]:
 
 def find_files(pattern: str, flag: str) -> list[StoredFile]:
     """As `match_files`, with each file's size and version."""
-    with _naming(flag, pattern):
+    with naming(flag, pattern):
         found = gcs.glob(pattern) if is_gs(pattern) else _glob_local(pattern)
         is_dir = not found and files.is_dir(pattern)
         nearest = "" if found or is_dir else _describe_nearest(pattern)
@@ -47,12 +47,12 @@ def find_files(pattern: str, flag: str) -> list[StoredFile]:
 
 
 @contextlib.contextmanager
-def _naming(flag: str, pattern: str) -> Iterator[None]:
-    """Puts the flag before errors that name only the part that was looked at."""
+def naming(flag: str, value: str) -> Iterator[None]:
+    """Puts the flag before a StorageError that names only what was looked at."""
     try:
         yield
     except errors.StorageError as error:
-        raise errors.StorageError(f"--{flag}={pattern}: {error}") from error
+        raise errors.StorageError(f"--{flag}={value}: {error}") from error
 
 
 def _glob_local(pattern: str) -> list[StoredFile]:

@@ -60,3 +60,16 @@ def split_gs(path: str) -> tuple[str, str]:
 def absolute(path: str) -> str:
     """The path as another process would have to write it."""
     return path if "://" in path else os.path.abspath(path)
+
+
+def is_within(path: str, directory: str) -> bool:
+    """True for a directory and what is below it, a bucket's and its mount's alike."""
+    place, root = _locate(path), _locate(directory).rstrip("/")
+    return f"{place}/".startswith(f"{root}/")
+
+
+def _locate(path: str) -> str:
+    """The path without links, and of a bucket the one below its mount."""
+    if not is_gs(path):
+        return os.path.realpath(path)
+    return f"{MOUNTED_BUCKETS}{'/'.join(split_gs(path))}".rstrip("/")

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from trainer import errors, storage
 from trainer.config import TrainConfig
+from trainer.config.cache import GIB
 from trainer.data import bad_records, images, labels, order, pipeline, shard_cache
 from trainer.data.index_cache import IndexCache
 from trainer.data.remote_shards import RemoteShards
@@ -82,7 +83,7 @@ def open_inputs(config: TrainConfig, known: IndexCache) -> Inputs:
         flag: storage.find_files(getattr(config, flag), flag)
         for flag in (TRAINING, VALIDATION)
     }
-    copies = _open_copies(config, [*files[TRAINING], *files[VALIDATION]])
+    copies = shard_cache.open_cache(config, [*files[TRAINING], *files[VALIDATION]])
     validation_split = _read_split(config, VALIDATION, files[VALIDATION], known, copies)
     found = _open_training(config, files, known, copies)
     offset = labels.resolve_label_offset(
@@ -105,27 +106,6 @@ def open_inputs(config: TrainConfig, known: IndexCache) -> Inputs:
         _read_pictures(validation, good[: parity.NUM_IMAGES]),
         _read_label_names(files[TRAINING][0].path, config.num_classes),
     )
-
-
-def _open_copies(config: TrainConfig, files: Files) -> shard_cache.ShardCache | None:
-    """The folder for copies of gs:// files; None if there are none."""
-    remote = [file for file in files if storage.is_gs(file.path)]
-    if not remote:
-        return None
-    num_bytes = sum({file.path: file.num_bytes for file in remote}.values())
-    logging.info(
-        "data  | %d files (%.1f MB) on gs://, copied to %s in their turn",
-        len(remote),
-        num_bytes / 1e6,
-        config.resolved_cache_dir,
-    )
-    return shard_cache.ShardCache(
-        remote, config.resolved_cache_dir, _num_cache_bytes(config)
-    )
-
-
-def _num_cache_bytes(config: TrainConfig) -> int:
-    return int(config.cache_gb * shard_cache.GIB)
 
 
 def _read_split(
@@ -184,13 +164,13 @@ def _plan_window_bytes(config: TrainConfig, files: Mapping[str, Files]) -> int:
     num_validation = sum(
         file.num_bytes for file in files[VALIDATION] if storage.is_gs(file.path)
     )
-    room = (_num_cache_bytes(config) - num_validation) // 2
+    room = (config.num_cache_bytes - num_validation) // 2
     largest = max(files[TRAINING], key=lambda file: file.num_bytes)
     if largest.num_bytes > room:
         raise errors.StorageError(
             f"--cache_gb={config.cache_gb:g} is too small: expected room for the "
-            f"{num_validation / shard_cache.GIB:.3g} GiB of --validation_data_path and "
-            f"twice {largest.path} with {largest.num_bytes / shard_cache.GIB:.3g} GiB; "
+            f"{num_validation / GIB:.3g} GiB of --validation_data_path and "
+            f"twice {largest.path} with {largest.num_bytes / GIB:.3g} GiB; "
             "raise it, or write smaller files."
         )
     return min(room, WINDOW_BYTES)
