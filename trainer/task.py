@@ -47,6 +47,13 @@ def _inspect(job: config.InspectConfig) -> int:
     return inspect.run(job)
 
 
+def _evaluate(job: config.EvaluateConfig) -> int:
+    with environment.hidden_native_stderr():
+        from trainer.serving import evaluate
+
+    return evaluate.run(job)
+
+
 WORDS = {
     "train": Word(
         "Train a model; the best SavedModel goes to job-dir/model.",
@@ -68,6 +75,13 @@ WORDS = {
         "--json=findings.json",
         config.InspectConfig,
         _inspect,
+    ),
+    "evaluate": Word(
+        "Score a SavedModel on labelled data; exit code 1 below a demanded accuracy.",
+        "--model_dir=jobs/flowers/model --data_path='data/test-*' "
+        "--assert_accuracy_at_least=0.9 --json=scores.json",
+        config.EvaluateConfig,
+        _evaluate,
     ),
 }
 DEFAULT_WORD = "train"

@@ -96,6 +96,27 @@ def test_saved_model_cli_answers_as_the_evaluation_counted(job, metrics, tmp_pat
     assert [key.decode() for key in answer["key"]] == [str(one) for one in range(10)]
 
 
+def test_evaluate_counts_as_the_job_did(data_dir, job, metrics, tmp_path):
+    accuracy = metrics["best"]["top_1_accuracy"]
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "trainer.task", "evaluate"),
+            f"--model_dir={job[0]}/model",
+            f"--data_path={data_dir}/validation-*",
+            f"--json={tmp_path}/scores.json",
+            f"--assert_accuracy_at_least={accuracy}",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    scores = json.loads((tmp_path / "scores.json").read_text())
+    assert scores["top_1_accuracy"] == accuracy
+    assert scores["top_5_accuracy"] == metrics["best"]["top_5_accuracy"]
+    assert "is \\ taken for" in done.stdout
+
+
 def test_events_hold_the_documented_scalars(job):
     tags = {}
     for split in ("train", "validation"):

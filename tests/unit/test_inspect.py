@@ -13,7 +13,7 @@ from PIL import Image
 
 from tests import pictures
 from trainer import config, errors
-from trainer.data import inspect, inspect_plan, inspect_progress, inspect_reading
+from trainer.data import inspect, inspect_plan, inspect_reading, record_progress
 
 
 def draw(seed, side=96):
@@ -447,9 +447,9 @@ def test_a_reader_that_died_is_named_with_what_it_read():
 
 def test_progress_is_logged_by_time(caplog, monkeypatch):
     caplog.set_level(logging.INFO)
-    with inspect_progress.showing(20) as advance:
+    with record_progress.showing("inspect", 20) as advance:
         advance(5, 20)
         assert not caplog.messages
-        monkeypatch.setattr(inspect_progress, "SECS_PER_LINE", 0.0)
+        monkeypatch.setattr(record_progress, "SECS_PER_LINE", 0.0)
         advance(5, 20)
     assert caplog.messages[0].startswith("inspect | record 10/20 | ")

@@ -48,7 +48,13 @@ def test_classes_have_the_textbook_precision_recall_and_f1():
     answers = np.eye(4)[[0, 0, 1, 0, 1]]
     found = score([0, 0, 0, 1, 1], answers)
     zero, one, two, three = found.classes
-    assert zero == (3, 3, pytest.approx(2 / 3), pytest.approx(2 / 3), pytest.approx(2 / 3))
+    assert zero == (
+        3,
+        3,
+        pytest.approx(2 / 3),
+        pytest.approx(2 / 3),
+        pytest.approx(2 / 3),
+    )
     assert one == (2, 2, 0.5, 0.5, 0.5)
     assert two == three == (0, 0, None, None, None)
     assert found.macro_f1 == pytest.approx((2 / 3 + 0.5) / 2)
@@ -72,8 +78,8 @@ def test_the_calibration_error_is_the_mean_gap_of_the_bins():
     rows = [[0.6, 0.4]] * 10 + [[0.9, 0.1]] * 10
     found = score([0] * 9 + [1] + [1] * 10, rows)
     assert found.calibration_error == pytest.approx(0.5 * 0.3 + 0.5 * 0.9)
-    filled = [one for one in found.bins if one.count]
-    assert [(one.count, one.accuracy) for one in filled] == [(10, 0.9), (10, 0.0)]
+    filled = [one for one in found.bins if one.num_images]
+    assert [(one.num_images, one.accuracy) for one in filled] == [(10, 0.9), (10, 0.0)]
     for one in filled:
         assert one.low < one.confidence <= one.high
 

@@ -7,6 +7,7 @@ TensorFlow.
 
 from trainer.config.cache import CopiesFiles
 from trainer.config.convert import ConvertConfig
+from trainer.config.evaluate import EvaluateConfig
 from trainer.config.inspect import InspectConfig
 from trainer.config.train import MODEL_IMAGE_SIZES, OPTIMIZER_ARGUMENTS, TrainConfig
 
@@ -15,6 +16,7 @@ __all__ = [
     "OPTIMIZER_ARGUMENTS",
     "ConvertConfig",
     "CopiesFiles",
+    "EvaluateConfig",
     "InspectConfig",
     "TrainConfig",
 ]

@@ -18,10 +18,10 @@ from trainer.data import (
     copies,
     inspect_json,
     inspect_plan,
-    inspect_progress,
     inspect_reading,
     inspect_report,
     label_range,
+    record_progress,
     shard_cache,
     verdict,
 )
@@ -87,7 +87,7 @@ def _read_records(splits: Sequence[Split], cache: ShardCache | None) -> None:
     found: list[list[np.ndarray]] = [[] for _ in splits]
     with (
         contextlib.closing(inspect_reading.read(plan)) as chunks,
-        inspect_progress.showing(plan.num_records) as advance,
+        record_progress.showing("inspect", plan.num_records) as advance,
     ):
         for task, chunk in chunks:
             split = splits[task.split]

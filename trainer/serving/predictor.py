@@ -39,6 +39,8 @@ class Predictor:
 
     Attributes:
         labels: Names of the classes in order; None if the model's folder has none.
+        num_classes: Length of a row of probabilities; None if the signature does not
+            say.
     """
 
     def __init__(self, model_dir: str) -> None:
@@ -62,6 +64,8 @@ class Predictor:
                     f"loads ({_first_line(error)}); export it again."
                 ) from error
         self._function = self._find_signature()
+        shape = self._function.structured_outputs[PROBABILITIES].shape
+        self.num_classes: int | None = shape[-1] if shape.rank else None
         text = storage.read_text(os.path.join(model_dir, LABELS))
         self.labels = None if text is None else text.splitlines()
 

@@ -43,7 +43,7 @@ class Confusion(NamedTuple):
 
     true: int
     predicted: int
-    count: int
+    num_images: int
 
 
 class Bin(NamedTuple):
@@ -54,7 +54,7 @@ class Bin(NamedTuple):
 
     low: float
     high: float
-    count: int
+    num_images: int
     confidence: float | None
     accuracy: float | None
 
@@ -190,7 +190,7 @@ class Scores:
             for (true, predicted), count in self._pairs.items()
             if true != predicted
         ]
-        return sorted(wrong, key=lambda one: (-one.count, one.true, one.predicted))
+        return sorted(wrong, key=lambda one: (-one.num_images, one.true, one.predicted))
 
     def build_confusion_matrix(self) -> np.ndarray:
         """int64 [num_classes, num_classes]: a row a true class, a column an answer."""

@@ -1,4 +1,4 @@
-"""Shows how far `inspect` is: a bar on a terminal, else a line every ten seconds."""
+"""Shows how far a pass over records is: a bar on a terminal, else lines."""
 
 import contextlib
 import logging
@@ -14,21 +14,22 @@ SECS_PER_LINE = 10.0
 
 
 @contextlib.contextmanager
-def showing(num_records: int) -> Iterator[Callable[[int, int], object]]:
+def showing(word: str, num_records: int) -> Iterator[Callable[[int, int], object]]:
     """Gives a function to call with the records that were read since, and with all.
 
     Args:
+        word: What the program was asked to do, for the start of each line.
         num_records: All, as far as is known: of files that are still to come it is an
             estimate.
     """
     if not environment.is_terminal():
-        yield _Lines().advance
+        yield _Lines(word).advance
         return
     with (
         logging_redirect_tqdm(),
         tqdm(
             total=num_records,
-            desc="inspect",
+            desc=word,
             dynamic_ncols=True,
             bar_format="{desc} {percentage:3.0f}% |{bar}| record {n}/{total}, "
             "{rate_noinv_fmt}, {remaining} left",
@@ -46,7 +47,8 @@ def showing(num_records: int) -> Iterator[Callable[[int, int], object]]:
 class _Lines:
     """Counts records, and logs a line about every ten seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, word: str) -> None:
+        self._word = word
         self._done = 0
         self._start = self._shown = time.monotonic()
 
@@ -58,7 +60,8 @@ class _Lines:
         self._shown = now
         rate = self._done / (now - self._start)
         logging.info(
-            "inspect | record %d/%d | %.1f images/s | %.0f s left",
+            "%s | record %d/%d | %.1f images/s | %.0f s left",
+            self._word,
             self._done,
             num_records,
             rate,
