@@ -1,6 +1,9 @@
+import io
+
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from tests import pictures
 from trainer.data import images
@@ -93,9 +96,63 @@ def test_a_picture_of_one_pixel_fills_the_crop():
     np.testing.assert_allclose(found, 200)
 
 
-def test_bytes_that_are_no_picture_raise():
+GRADIENT = Image.fromarray(pictures.draw(40, 50))
+GREY = GRADIENT.convert("L")
+
+
+def save(image, kind, **options):
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("encoded", "pixels", "most"),
+    [
+        (save(GRADIENT, "BMP"), GRADIENT, 0),
+        (save(GRADIENT, "GIF"), GRADIENT.quantize(), 8),
+        (save(GRADIENT, "GIF", save_all=True, append_images=[GREY]), GRADIENT, 8),
+        (save(GRADIENT, "WEBP", lossless=True), GRADIENT, 0),
+        (save(GRADIENT, "WEBP", quality=100), GRADIENT, 4),
+        (save(GRADIENT.convert("RGBA"), "WEBP", lossless=True), GRADIENT, 0),
+        (save(GREY, "JPEG", quality=100), GREY, 2),
+        (save(GREY, "PNG"), GREY, 0),
+        (save(GRADIENT.convert("CMYK"), "JPEG", quality=100), GRADIENT, 6),
+        (save(GRADIENT.convert("RGBA"), "PNG"), GRADIENT, 0),
+        (save(GRADIENT.quantize(), "PNG"), GRADIENT.quantize(), 0),
+        (save(Image.fromarray(np.uint16(GREY) * 257), "PNG"), GREY, 0),
+    ],
+    ids=(
+        *("bmp", "gif", "gif of two", "webp", "lossy webp", "webp with alpha"),
+        *("grey jpeg", "grey png", "cmyk", "png with alpha", "palette"),
+        "16 bits",
+    ),
+)
+def test_each_format_gives_the_crop_of_its_pixels(encoded, pixels, most):
+    found = map_one(
+        lambda one: images.decode_for_evaluation(one, image_size=32), encoded
+    )
+    expected = reference_crop(np.asarray(pixels.convert("RGB")), 32)
+    assert np.abs(found - expected).mean() <= most + 1e-3
+
+
+@pytest.mark.parametrize("options", [{}, {"lossless": True}, {"exif": b"Exif\0\0MM"}])
+def test_size_of_a_webp_is_read_before_it_is_decoded(options, monkeypatch):
+    encoded = save(GRADIENT, "WEBP", **options)
+    monkeypatch.setattr(images, "MAX_PIXELS", 40 * 50)
+    images.decode_for_evaluation(encoded, image_size=32)
+    monkeypatch.setattr(images, "MAX_PIXELS", 40 * 50 - 1)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="more than 1999 pixels"):
+        images.decode_for_evaluation(encoded, image_size=32)
+
+
+@pytest.mark.parametrize(
+    "encoded",
+    [b"no picture", b"", b"RIFF", b"RIFF0000WEBPVP8?", save(GRADIENT, "TIFF")],
+)
+def test_bytes_that_are_no_picture_raise(encoded):
     with pytest.raises(tf.errors.InvalidArgumentError):
-        images.decode_for_evaluation(b"no picture", image_size=32)
+        images.decode_for_evaluation(encoded, image_size=32)
 
 
 def test_normalised_channels_have_imagenets_mean_at_zero():

@@ -7,8 +7,9 @@ the built-in algorithm used (docs/contract.md, "Preprocessing").
 import re
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
+
+from trainer.data import picture_headers
 
 # The evaluation crop leaves out image_size / (image_size + CROP_PADDING) of the shorter
 # side, 7/8 at 224 pixels. The 2021 upstream takes 7/8 at every size.
@@ -30,7 +31,7 @@ def decode_for_evaluation(encoded: Any, *, image_size: int) -> Any:
     """Decodes a picture and resizes its centre, a square.
 
     Args:
-        encoded: string [], a JPEG, PNG, GIF (its first frame) or BMP.
+        encoded: string [], a JPEG, PNG, GIF (its first frame), BMP or still WebP.
         image_size: Side of the output in pixels.
 
     Returns:
@@ -56,7 +57,7 @@ def decode_for_training(encoded: Any, seed: Any, *, image_size: int) -> Any:
     none.
 
     Args:
-        encoded: string [], a JPEG, PNG, GIF (its first frame) or BMP.
+        encoded: string [], a JPEG, PNG, GIF (its first frame), BMP or still WebP.
         seed: int64 [2]; the same seed gives the same picture.
         image_size: Side of the output in pixels.
 
@@ -108,7 +109,7 @@ def _jpeg_shape(encoded: Any) -> Any:
 
 
 def _decode_other(encoded: Any) -> Any:
-    height, width = _header_size(encoded)
+    height, width = picture_headers.read_size(encoded)
     with tf.control_dependencies([_check_size(height, width)]):
         return tf.io.decode_image(encoded, channels=3, expand_animations=False)
 
@@ -119,37 +120,6 @@ def _check_size(height: Any, width: Any) -> Any:
         num_pixels <= MAX_PIXELS,
         [f"more than {MAX_PIXELS} pixels, it has", num_pixels],
     )
-
-
-def _header_size(encoded: Any) -> tuple[Any, Any]:
-    """Height and width as a PNG, GIF or BMP states them; zeros of anything else.
-
-    Source: w3.org/TR/png section 11.2.1; w3.org/Graphics/GIF/spec-gif89a.txt section
-    18; BITMAPINFOHEADER of Windows' bitmaps.
-    """
-    magic = tf.strings.substr(encoded, 0, 2)
-    return tf.case(
-        [
-            (tf.equal(magic, b"\x89P"), lambda: _read_sizes(encoded, 16, ">u4")),
-            (tf.equal(magic, b"GI"), lambda: _read_sizes(encoded, 6, "<u2")),
-            (tf.equal(magic, b"BM"), lambda: _read_sizes(encoded, 18, "<i4")),
-        ],
-        default=lambda: (tf.zeros([], tf.int64), tf.zeros([], tf.int64)),
-    )
-
-
-def _read_sizes(encoded: Any, position: int, kind: str) -> tuple[Any, Any]:
-    """Height and width, two integers of which the width comes first."""
-    number = np.dtype(kind)
-    types = {"u4": tf.int32, "u2": tf.uint16, "i4": tf.int32}
-    sizes = tf.io.decode_raw(
-        tf.strings.substr(encoded, position, 2 * number.itemsize),
-        types[kind[1:]],
-        little_endian=kind[0] == "<",
-    )
-    # A BMP that is stored from the top has a negative height.
-    sizes = tf.abs(tf.cast(sizes, tf.int64))
-    return sizes[1], sizes[0]
 
 
 def _crop_centre(pixels: Any, image_size: int) -> Any:

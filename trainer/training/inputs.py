@@ -220,8 +220,8 @@ def _decode_sample(source: pipeline.ExampleSource, flag: str) -> list[int]:
     if not good:
         raise errors.DataError(
             f"--{flag} has no record with an image/encoded that can be used among the "
-            f"{count} that were tried, expected a JPEG, PNG, GIF or BMP picture in "
-            "each; write the files with task.py convert."
+            f"{count} that were tried, expected a JPEG, PNG, GIF, BMP or WebP picture "
+            "in each; write the files with task.py convert."
         )
     return good
 
