@@ -77,7 +77,7 @@ WORDS = {
         _inspect,
     ),
     "evaluate": Word(
-        "Score a SavedModel on labelled data; exit code 1 below a demanded accuracy.",
+        "Score a SavedModel on labelled pictures; --json for programs.",
         "--model_dir=jobs/flowers/model --data_path='data/test-*' "
         "--assert_accuracy_at_least=0.9 --json=scores.json",
         config.EvaluateConfig,

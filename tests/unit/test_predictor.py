@@ -25,10 +25,17 @@ def test_one_bad_picture_is_named_and_its_neighbours_are_answered(colour_model_d
     predictor = Predictor(colour_model_dir)
     found = predictor.predict([*JPEGS, b"no picture", JPEGS[0]])
     assert isinstance(found[3], Undecodable)
-    assert found[3].reason.startswith("holds a picture that does not decode (")
+    assert found[3].reason == (
+        "holds a picture that does not decode (assertion failed: [it is no JPEG, PNG, "
+        "GIF, BMP or WebP])"
+    )
     expected = predictor.predict([*JPEGS, JPEGS[0]])
     for one, other in zip([*found[:3], found[4]], expected, strict=True):
         np.testing.assert_array_equal(one.probabilities, other.probabilities)
+
+
+def test_the_number_of_classes_is_known(colour_model_dir):
+    assert Predictor(colour_model_dir).num_classes == 3
 
 
 def test_no_picture_has_no_answer(colour_model_dir):

@@ -19,9 +19,9 @@ def show(scores, names, **options):
 
 def test_a_class_without_pictures_or_answers_has_dashes():
     lines = show(build(3, [(0, 0), (0, 1)]), ["cat", "dog", "cow"]).splitlines()
-    assert "1 cat         2      1.000   0.500  0.667" in lines
-    assert "2 dog         0      0.000       -  0.000" in lines
-    assert "3 cow         0          -       -      -" in lines
+    assert "1 cat       2      1.000   0.500  0.667" in lines
+    assert "2 dog       0      0.000       -  0.000" in lines
+    assert "3 cow       0          -       -      -" in lines
 
 
 def test_many_classes_are_cut_and_mistakes_are_a_list():

@@ -80,8 +80,12 @@ def decode_for_training(encoded: Any, seed: Any, *, image_size: int) -> Any:
 
 def describe_failure(error: tf.errors.OpError) -> str:
     """Says why a picture did not decode, for messages that name its record."""
+    lines = error.message.splitlines()
+    # Of a loaded model there is a trace before, and in all cases one may follow.
+    nodes = [number for number, line in enumerate(lines) if line.startswith("\t [[")]
+    line = lines[nodes[0] - 1] if nodes else lines[0]
     # Without the names of TensorFlow's op, before and after.
-    reason = re.sub(r"^\{\{.*?\}\} | \[Op:.*", "", error.message.splitlines()[0])
+    reason = re.sub(r"^\{\{.*?\}\} | \[Op:.*", "", line)
     return f"holds a picture that does not decode ({reason.rstrip('.')})"
 
 
