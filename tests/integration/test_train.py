@@ -43,6 +43,7 @@ def test_the_documented_files_are_there(job):
         "logs",
         "metrics.json",
         "model",
+        "training.jsonl",
     ]
     assert sorted(os.listdir(job_dir / "model")) == [
         "deployment_config.yaml",
@@ -61,6 +62,9 @@ def test_metrics_hold_every_evaluation_and_the_flags(metrics):
     best = max(one["top_1_accuracy"] for one in metrics["evaluations"])
     assert metrics["best"]["top_1_accuracy"] == best
     assert metrics["flags"]["model_type"] == "resnet-18"
+    assert metrics["resolved"]["train_steps_per_eval"] == 10
+    assert metrics["resolved"]["num_training_images"] == 36
+    assert metrics["resolved"]["label_offset"] == 1
 
 
 def test_three_colours_are_learned(metrics):
@@ -129,7 +133,13 @@ def test_events_hold_the_documented_scalars(job):
             for value in event.summary.value
         }
     assert tags["validation"] == {"top_1_accuracy", "top_5_accuracy", "loss"}
-    assert tags["train"] >= {"loss", "learning_rate", "images_per_second"}
+    assert tags["train"] == {
+        "loss",
+        "accuracy",
+        "learning_rate",
+        "images_per_second",
+        "input_wait_share",
+    }
 
 
 def test_the_tuning_agent_hears_of_each_evaluation(job, metrics):

@@ -34,7 +34,8 @@ class Trainer:
         self._clock.now += num_steps * self._secs_a_step
         self.num_steps_done += num_steps
         is_broken = self._nan_at is not None and self.num_steps_done > self._nan_at
-        return steps.Progress(num_steps, math.nan if is_broken else 2.0, 0.25)
+        loss = math.nan if is_broken else 2.0
+        return steps.Progress(num_steps, loss, 0.25, wait_secs=0.1 * num_steps)
 
 
 class Clock:
@@ -110,12 +111,43 @@ def test_windows_cover_the_report_interval(clock):
     assert window.accuracy == 0.25
     assert window.images_per_second == pytest.approx(20)
     assert window.learning_rate == pytest.approx(2.0)
+    assert (window.num_steps, window.secs) == (21, 10.5)
+    assert window.wait_secs == pytest.approx(2.1)
 
 
 def test_it_saves_at_the_interval(clock):
     saved, trainer = [], Trainer(clock)
     build(trainer).train(60, save=lambda: saved.append(clock.now), save_secs=10)
     assert saved == [10.5, 20.5]
+
+
+def test_all_that_is_saved_has_been_reported(clock):
+    windows, reported = [], []
+    trainer = Trainer(clock)
+
+    def save():
+        reported.append((sum(one.num_steps for one in windows), trainer.num_steps_done))
+
+    build(trainer, windows, report_secs=7).train(60, save=save, save_secs=10)
+    assert len(reported) == 2
+    assert all(found == done for found, done in reported)
+
+
+def test_a_signal_does_not_lose_the_steps_before_it(clock):
+    windows, interruption = [], Interruption()
+    interruption.defer()
+    trainer = Trainer(clock)
+    take_steps = trainer.train_steps
+
+    def take_and_signal(*arguments):
+        if trainer.num_steps_done >= 5:
+            interruption._receive(15, None)
+        return take_steps(*arguments)
+
+    trainer.train_steps = take_and_signal
+    with pytest.raises(Interrupted):
+        build(trainer, windows, interruption).train(50, save=ignore, save_secs=100)
+    assert sum(one.num_steps for one in windows) == trainer.num_steps_done > 0
 
 
 def test_a_loss_that_is_no_number_ends_the_job(clock):

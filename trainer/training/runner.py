@@ -52,6 +52,7 @@ class Runner:
         self._observers = observers
         self._report_secs = report_secs
         self._steps_a_call = 1
+        self._window = _Window()
 
     def train(
         self, to_step: int, *, save: Callable[[], None], save_secs: float
@@ -67,19 +68,20 @@ class Runner:
             Interrupted: If a signal came; the trainer's state is whole.
             TrainingError: If the loss is no number.
         """
-        window = _Window()
         saved_at = time.monotonic()
-        while self._trainer.num_steps_done < to_step:
-            self._interruption.check()
-            window.add(*self._take_steps(to_step))
-            if window.secs >= self._report_secs:
-                self._report(window)
-                window = _Window()
-            if time.monotonic() - saved_at >= save_secs:
-                save()
-                saved_at = time.monotonic()
-        if window.num_steps:
-            self._report(window)
+        try:
+            while self._trainer.num_steps_done < to_step:
+                self._interruption.check()
+                self._window.add(*self._take_steps(to_step))
+                if self._window.secs >= self._report_secs:
+                    self._report()
+                if time.monotonic() - saved_at >= save_secs:
+                    # What is saved has been reported: a resumed job reports the rest.
+                    self._report()
+                    save()
+                    saved_at = time.monotonic()
+        finally:
+            self._report()
 
     def _take_steps(self, to_step: int) -> tuple[steps.Progress, float]:
         """Takes steps, and adapts how many the next call takes to their duration."""
@@ -118,7 +120,11 @@ class Runner:
             "--job-dir to start over."
         )
 
-    def _report(self, window: "_Window") -> None:
+    def _report(self) -> None:
+        """Ends the window, if it has a step."""
+        window, self._window = self._window, _Window()
+        if not window.num_steps:
+            return
         step = self._trainer.num_steps_done
         rate = self._trainer.learning_rate_at(step - 1)
         shown = window.summarize(step, rate, self._trainer.batch_size)
@@ -132,12 +138,14 @@ class _Window:
     def __init__(self) -> None:
         self.num_steps = 0
         self.secs = 0.0
+        self._wait_secs = 0.0
         self._loss = 0.0
         self._accuracy = 0.0
 
     def add(self, progress: steps.Progress, secs: float) -> None:
         self.num_steps += progress.num_steps
         self.secs += secs
+        self._wait_secs += progress.wait_secs
         self._loss += progress.loss * progress.num_steps
         self._accuracy += progress.accuracy * progress.num_steps
 
@@ -147,9 +155,12 @@ class _Window:
         steps_per_second = self.num_steps / max(self.secs, 1e-9)
         return TrainingWindow(
             step=step,
+            num_steps=self.num_steps,
             loss=self._loss / self.num_steps,
             accuracy=self._accuracy / self.num_steps,
             learning_rate=learning_rate,
+            secs=self.secs,
+            wait_secs=self._wait_secs,
             images_per_second=steps_per_second * batch_size,
             steps_per_second=steps_per_second,
         )
