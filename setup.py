@@ -34,6 +34,8 @@ setuptools.setup(
         # Perceptual hashes for inspect.
         "imagehash>=4.3.2,<5",
         "keras==3.15.1",
+        # Plots of the report.
+        "matplotlib>=3.10,<4",
         "numpy>=2,<3",
         "pillow>=12,<14",
         "tensorflow==2.21.0",

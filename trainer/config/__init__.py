@@ -9,6 +9,7 @@ from trainer.config.cache import CopiesFiles
 from trainer.config.convert import ConvertConfig
 from trainer.config.evaluate import EvaluateConfig
 from trainer.config.inspect import InspectConfig
+from trainer.config.report import ReportConfig
 from trainer.config.train import MODEL_IMAGE_SIZES, OPTIMIZER_ARGUMENTS, TrainConfig
 
 __all__ = [
@@ -18,5 +19,6 @@ __all__ = [
     "CopiesFiles",
     "EvaluateConfig",
     "InspectConfig",
+    "ReportConfig",
     "TrainConfig",
 ]
