@@ -69,11 +69,19 @@ class Batches:
         return is_new
 
 
-def build(trainer, windows=None, interruption=None, report_secs=10, batches=None):
+def build(
+    trainer,
+    windows=None,
+    interruption=None,
+    report_secs=10,
+    batches=None,
+    recorded=None,
+):
     return runner.Runner(
         trainer,
         batches or Batches(),
         interruption=interruption or Interruption(),
+        record=(recorded if recorded is not None else []).append,
         observers=[] if windows is None else [windows.append],
         report_secs=report_secs,
     )
@@ -121,20 +129,21 @@ def test_it_saves_at_the_interval(clock):
     assert saved == [10.5, 20.5]
 
 
-def test_all_that_is_saved_has_been_reported(clock):
-    windows, reported = [], []
+def test_each_step_is_recorded_before_it_is_saved(clock):
+    recorded, found = [], []
     trainer = Trainer(clock)
 
     def save():
-        reported.append((sum(one.num_steps for one in windows), trainer.num_steps_done))
+        found.append((sum(one.num_steps for one in recorded), trainer.num_steps_done))
 
-    build(trainer, windows, report_secs=7).train(60, save=save, save_secs=10)
-    assert len(reported) == 2
-    assert all(found == done for found, done in reported)
+    build(trainer, recorded=recorded).train(60, save=save, save_secs=10)
+    assert len(found) == 2
+    assert all(num_recorded == num_done for num_recorded, num_done in found)
+    assert [one.step for one in recorded] == [1, *range(3, 60, 2), 60]
 
 
-def test_a_signal_does_not_lose_the_steps_before_it(clock):
-    windows, interruption = [], Interruption()
+def test_a_signal_does_not_lose_the_record_of_the_steps_before_it(clock):
+    recorded, interruption = [], Interruption()
     interruption.defer()
     trainer = Trainer(clock)
     take_steps = trainer.train_steps
@@ -145,9 +154,10 @@ def test_a_signal_does_not_lose_the_steps_before_it(clock):
         return take_steps(*arguments)
 
     trainer.train_steps = take_and_signal
+    job = build(trainer, interruption=interruption, recorded=recorded)
     with pytest.raises(Interrupted):
-        build(trainer, windows, interruption).train(50, save=ignore, save_secs=100)
-    assert sum(one.num_steps for one in windows) == trainer.num_steps_done > 0
+        job.train(50, save=ignore, save_secs=100)
+    assert sum(one.num_steps for one in recorded) == trainer.num_steps_done > 0
 
 
 def test_a_loss_that_is_no_number_ends_the_job(clock):

@@ -3,10 +3,13 @@
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from trainer.report.job_record import JobRecord
 from trainer.report.plot_style import GRID, SERIES, TEXT, open_figure, to_svg
 
 HEIGHT = 3.2
+SMOOTHED_SHARE = 0.05
 TRAIN, VALIDATION, OTHER = SERIES
 
 
@@ -64,14 +67,20 @@ def _draw_speed(job: JobRecord) -> str:
 
 
 def _plot_training(axes: Any, job: JobRecord, name: str) -> None:
-    if job.points:
-        axes.plot(
-            [point.step for point in job.points],
-            [getattr(point, name) for point in job.points],
-            color=TRAIN,
-            linewidth=1.2,
-            label="training",
-        )
+    if not job.points:
+        return
+    steps = [point.step for point in job.points]
+    values = [getattr(point, name) for point in job.points]
+    axes.plot(steps, values, color=TRAIN, linewidth=0.8, alpha=0.4)
+    axes.plot(steps, _smooth(job, values), color=TRAIN, label="training, smoothed")
+
+
+def _smooth(job: JobRecord, values: list[float]) -> np.ndarray:
+    """Means over the points within SMOOTHED_SHARE of all steps around each."""
+    steps = np.array([point.step for point in job.points])
+    weights = np.array([point.num_steps for point in job.points])
+    near = np.abs(steps[:, None] - steps) <= SMOOTHED_SHARE / 2 * steps[-1]
+    return near @ (weights * values) / (near @ weights)
 
 
 def _plot_evaluations(

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from trainer import __version__
 from trainer.report import curve_plots, markup, plot_style, score_plots
 from trainer.report.content import Content
+from trainer.report.job_record import JobRecord
 from trainer.report.mistakes import draw_thumbnail
 from trainer.report.page_style import CSS
 from trainer.report.validation import NamedMistake, Validated
@@ -63,7 +64,7 @@ def _iterate_sections(content: Content) -> Iterator[str]:
     yield _format_curves(content)
     yield _format_data(content)
     if content.validated is not None:
-        yield _format_classes(content.validated)
+        yield _format_classes(content, content.validated)
         yield _format_confusions(content.validated)
         yield _format_reliability(content.validated.scores)
         yield _format_mistakes(content.validated)
@@ -93,8 +94,8 @@ def _format_tiles(content: Content) -> str:
     if job.images_per_second is not None and job.wait_share is not None:
         tiles += [
             markup.tile(
-                "speed",
-                f"{job.images_per_second:,.0f} images/s",
+                "images a second",
+                f"{job.images_per_second:,.0f}",
                 _describe_time(content),
             ),
             markup.tile(
@@ -181,6 +182,8 @@ def _format_data(content: Content) -> str:
         for split in content.splits
         if split.problem
     ]
+    if content.validated is not None and content.validated.pictures:
+        parts.append(markup.paragraph(content.validated.pictures))
     parts += _format_imbalance(content)
     parts += _format_bad_records(content)
     if any(split.counts is not None for split in content.splits):
@@ -231,7 +234,7 @@ def _format_bad_records(content: Content) -> list[str]:
     return parts
 
 
-def _format_classes(found: Validated) -> str:
+def _format_classes(content: Content, found: Validated) -> str:
     rows = [
         [name, f"{one.support:,}", *format_shares(one)]
         for name, one in zip(found.names, found.scores.classes, strict=True)
@@ -239,9 +242,12 @@ def _format_classes(found: Validated) -> str:
     parts = [
         markup.paragraph(
             f"The SavedModel scored {found.scores.count:,} validation images from "
-            f"their files on, in {_format_secs(found.secs)}. It was chosen by its "
-            "accuracy on them, so they flatter it a little; task.py evaluate on "
-            "pictures that played no part in training gives a forecast.",
+            f"their files on, in {_format_secs(found.secs)}: "
+            f"{found.scores.num_right:,} are right. "
+            f"In training, {_format_right(content.job)} were counted. The model was "
+            "chosen by its accuracy on these images, so they flatter it a little; "
+            "task.py evaluate on pictures that played no part in training gives a "
+            "forecast.",
         ),
         markup.table(
             ["class", "images", "precision", "recall", "F1"], rows[:MAX_CLASSES_SHOWN]
@@ -255,7 +261,13 @@ def _format_classes(found: Validated) -> str:
     return markup.section("Classes", *parts)
 
 
+def _format_right(job: JobRecord) -> str:
+    return f"{round(job.best['top_1_accuracy'] * job.best['num_images']):,}"
+
+
 def _format_confusions(found: Validated) -> str:
+    if not found.scores.confusions:
+        return markup.section("Confusions", markup.paragraph("No mistake was made."))
     parts = []
     if found.scores.num_classes <= score_plots.MAX_CLASSES_IN_MATRIX:
         svg = score_plots.draw_confusions(found.scores, found.names)
@@ -266,12 +278,9 @@ def _format_confusions(found: Validated) -> str:
         [found.names[one.true], found.names[one.predicted], f"{one.num_images:,}"]
         for one in found.scores.confusions[:MAX_CONFUSIONS_SHOWN]
     ]
-    if rows:
-        parts.append("<h3>The most frequent mistakes</h3>")
-        parts.append(markup.table(["is", "taken for", "images"], rows, num_texts=2))
-    else:
-        parts.append(markup.paragraph("No mistake was made."))
-    return markup.section("Confusions", *parts)
+    table = markup.table(["is", "taken for", "images"], rows, num_texts=2)
+    parts.append(f"<div><h3>The most frequent mistakes</h3>{table}</div>")
+    return markup.section("Confusions", f'<div class="plots">{"".join(parts)}</div>')
 
 
 def _format_reliability(scores: Scores) -> str:

@@ -144,7 +144,7 @@ def draw_class_counts(splits: Sequence[SplitFacts], names: Sequence[str]) -> str
     axes.margins(x=0.1)
     axes.grid(visible=False, axis="y")
     axes.set(xlabel="images")
-    axes.legend(loc="best", fontsize="small")
+    figure.legend(loc="outside upper left", ncols=len(known), fontsize="small")
     return to_svg(figure, "classes", "Images of each class by split")
 
 

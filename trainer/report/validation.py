@@ -15,6 +15,7 @@ from trainer.data import (
 from trainer.data.index_cache import IndexCache
 from trainer.report.job_record import JobRecord
 from trainer.report.mistakes import Mistake, WorstMistakes
+from trainer.report.picture_sizes import PictureSizes
 from trainer.serving import answers, model_labels
 from trainer.serving.predictor import Predictor
 from trainer.serving.scores import Scores
@@ -36,12 +37,14 @@ class Validated(NamedTuple):
         scores: Of the images that the job evaluates on, bad ones left out.
         names: One a class.
         worst: The worst mistakes, the worst first.
+        pictures: What the pictures are like, in words.
         secs: Time that it took.
     """
 
     scores: Scores
     names: list[str]
     worst: list[NamedMistake]
+    pictures: str
     secs: float
 
 
@@ -74,14 +77,14 @@ def validate(job: JobRecord) -> Validated:
             known=IndexCache(job.layout.index_path),
             copies=copies,
         )
-        scores, worst = _score(job, predictor, split)
+        scores, worst, pictures = _score(job, predictor, split)
     names = [predictor.name_class(number) for number in range(scores.num_classes)]
-    return Validated(scores, names, worst, time.monotonic() - started)
+    return Validated(scores, names, worst, pictures, time.monotonic() - started)
 
 
 def _score(
     job: JobRecord, predictor: Predictor, split: labels.Split
-) -> tuple[Scores, list[NamedMistake]]:
+) -> tuple[Scores, list[NamedMistake], str]:
     offset = model_labels.resolve_label_offset(
         split,
         num_classes=job.config.num_classes,
@@ -89,6 +92,7 @@ def _score(
         model_dir=job.model_dir,
     )
     scores, mistakes = Scores(job.config.num_classes), WorstMistakes()
+    sizes = PictureSizes()
     records = pipeline.select_records(len(split.index), job.config.num_eval_images)
     with record_progress.showing("report", len(records)) as advance:
         for answered in answers.answer_records(
@@ -100,12 +104,14 @@ def _score(
         ):
             answered.add_to(scores)
             mistakes.add(answered)
+            sizes.add(answered.encoded)
             advance(answered.num_read, len(records))
     if not scores.count:
         raise errors.DataError(
             f"--{FLAG}={job.config.validation_data_path} has no record that can be "
             "used; look at it with task.py inspect."
         )
-    return scores, [
+    worst = [
         NamedMistake(one, split.index.describe(one.record)) for one in mistakes.worst
     ]
+    return scores, worst, sizes.describe()

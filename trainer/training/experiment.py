@@ -185,11 +185,8 @@ def _train_and_evaluate(
             seed=config.seed,
         ),
         interruption=interruption,
-        observers=[
-            shown.show,
-            functools.partial(_write_window, events),
-            state.curve.add,
-        ],
+        record=state.curve.add,
+        observers=[shown.show, functools.partial(_write_window, events)],
         report_secs=shown.report_secs,
     )
 

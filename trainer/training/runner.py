@@ -32,6 +32,7 @@ class Runner:
         batches: TrainingInput,
         *,
         interruption: Interruption,
+        record: Observer,
         observers: Sequence[Observer],
         report_secs: float,
     ) -> None:
@@ -42,6 +43,8 @@ class Runner:
             batches: Are opened at the trainer's step, and again there if a batch has
                 a picture that does not decode.
             interruption: Is checked between calls.
+            record: Called with a window for each call into TensorFlow, so with every
+                step before it is saved.
             observers: Called with each window and at the end of `train`.
             report_secs: Seconds that a window covers.
         """
@@ -49,10 +52,10 @@ class Runner:
         self._input = batches
         self._batches: Iterator[Any] | None = None
         self._interruption = interruption
+        self._record = record
         self._observers = observers
         self._report_secs = report_secs
         self._steps_a_call = 1
-        self._window = _Window()
 
     def train(
         self, to_step: int, *, save: Callable[[], None], save_secs: float
@@ -68,20 +71,21 @@ class Runner:
             Interrupted: If a signal came; the trainer's state is whole.
             TrainingError: If the loss is no number.
         """
+        window = _Window()
         saved_at = time.monotonic()
-        try:
-            while self._trainer.num_steps_done < to_step:
-                self._interruption.check()
-                self._window.add(*self._take_steps(to_step))
-                if self._window.secs >= self._report_secs:
-                    self._report()
-                if time.monotonic() - saved_at >= save_secs:
-                    # What is saved has been reported: a resumed job reports the rest.
-                    self._report()
-                    save()
-                    saved_at = time.monotonic()
-        finally:
-            self._report()
+        while self._trainer.num_steps_done < to_step:
+            self._interruption.check()
+            taken = self._take_steps(to_step)
+            window.add(*taken)
+            self._record(self._summarize(_window_of(*taken)))
+            if window.secs >= self._report_secs:
+                self._report(window)
+                window = _Window()
+            if time.monotonic() - saved_at >= save_secs:
+                save()
+                saved_at = time.monotonic()
+        if window.num_steps:
+            self._report(window)
 
     def _take_steps(self, to_step: int) -> tuple[steps.Progress, float]:
         """Takes steps, and adapts how many the next call takes to their duration."""
@@ -120,16 +124,15 @@ class Runner:
             "--job-dir to start over."
         )
 
-    def _report(self) -> None:
-        """Ends the window, if it has a step."""
-        window, self._window = self._window, _Window()
-        if not window.num_steps:
-            return
-        step = self._trainer.num_steps_done
-        rate = self._trainer.learning_rate_at(step - 1)
-        shown = window.summarize(step, rate, self._trainer.batch_size)
+    def _report(self, window: "_Window") -> None:
+        shown = self._summarize(window)
         for observer in self._observers:
             observer(shown)
+
+    def _summarize(self, window: "_Window") -> TrainingWindow:
+        step = self._trainer.num_steps_done
+        rate = self._trainer.learning_rate_at(step - 1)
+        return window.summarize(step, rate, self._trainer.batch_size)
 
 
 class _Window:
@@ -164,3 +167,9 @@ class _Window:
             images_per_second=steps_per_second * batch_size,
             steps_per_second=steps_per_second,
         )
+
+
+def _window_of(progress: steps.Progress, secs: float) -> _Window:
+    window = _Window()
+    window.add(progress, secs)
+    return window
