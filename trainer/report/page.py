@@ -319,10 +319,17 @@ def _format_mistake(one: NamedMistake, found: Validated) -> str:
     file_name = place.rpartition("/")[2]
     return (
         f'<div class="mistake">{shown}<div class="text">'
-        f"is <b>{markup.escape(true)}</b> ({mistake.true_probability:.1%})<br>"
-        f"taken for <b>{markup.escape(predicted)}</b> ({mistake.confidence:.1%})<br>"
+        f"{_format_line('is', true, mistake.true_probability)}"
+        f"{_format_line('taken for', predicted, mistake.confidence)}"
         f'<small title="{markup.escape(one.name)}">{markup.escape(file_name)}, '
         f"{markup.escape(record)}</small></div></div>"
+    )
+
+
+def _format_line(what: str, name: str, probability: float) -> str:
+    return (
+        f'<div class="line"><span>{what} <b>{markup.escape(name)}</b></span>'
+        f"<span>{probability:.1%}</span></div>"
     )
 
 
@@ -335,13 +342,20 @@ def _format_configuration(content: Content) -> str:
         if value in (None, "auto"):
             # What it came to says more.
             value = resolved.get(field.name, "" if value is None else value)
-        rows.append([f"--{field.name}", value, origin])
+        rows.append([field.name, _format_value(value), origin])
     known = {field.name for field in dataclasses.fields(config)}
     facts = [
-        [name.replace("_", " "), value, "found"]
+        [name, _format_value(value), "found"]
         for name, value in resolved.items()
         if name not in known
     ]
     return markup.section(
         "Configuration", markup.table(["flag", "value", ""], rows + facts, num_texts=3)
     )
+
+
+def _format_value(value: object) -> str:
+    """As the flag would be given."""
+    if isinstance(value, dict):
+        return ",".join(f"{name}={one}" for name, one in value.items())
+    return str(value)

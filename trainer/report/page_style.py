@@ -30,11 +30,12 @@ p { max-width: 46rem; margin: .5rem 0 } .muted, figcaption { color: var(--muted)
   grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)) }
 figure { margin: 0; min-width: 0 } figure h3 { margin: 0 }
 figcaption { font-size: .85rem; max-width: 40rem }
-svg { width: 100%; height: auto; max-width: 44rem }
+svg { width: 100%; height: auto; max-width: 36rem }
 .scroll { overflow-x: auto }
 table { border-collapse: collapse; font-size: .9rem }
 th, td { padding: .25rem .75rem; border-bottom: 1px solid var(--grid); text-align: left;
   vertical-align: top; overflow-wrap: anywhere }
+td:first-child, th { overflow-wrap: normal }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums;
   white-space: nowrap }
 code { font-family: ui-monospace, "DejaVu Sans Mono", monospace; font-size: .9em }
@@ -46,6 +47,8 @@ code { font-family: ui-monospace, "DejaVu Sans Mono", monospace; font-size: .9em
   object-fit: contain; background: #808080 }
 .mistake .none { padding: 1rem; color: #fff }
 .mistake div.text { padding: .5rem .75rem; overflow-wrap: anywhere }
+.mistake .line { display: flex; justify-content: space-between; gap: .5rem }
+.mistake .line span:last-child { white-space: nowrap }
 .mistake small { color: var(--muted) }
 @media print { :root { color-scheme: light; --text: #000; --muted: #444; --paper: #fff;
     --panel: #f2f2f2; --grid: #ccc; --heat: #56b4e9; --series-1: #0072b2;
