@@ -25,6 +25,7 @@ def job(data_dir, tmp_path_factory):
         job_dir,
         max_steps=30,
         train_steps_per_eval=10,
+        report="true",
         env={"CLOUD_ML_HP_METRIC_FILE": str(metric_file)},
     )
     return job_dir, log, metric_file
@@ -43,6 +44,7 @@ def test_the_documented_files_are_there(job):
         "logs",
         "metrics.json",
         "model",
+        "report",
         "training.jsonl",
     ]
     assert sorted(os.listdir(job_dir / "model")) == [
@@ -51,6 +53,7 @@ def test_the_documented_files_are_there(job):
         "saved_model.pb",
         "variables",
     ]
+    assert sorted(os.listdir(job_dir / "report")) == ["index.html", "model_card.md"]
     assert "model.ckpt-30.index" in os.listdir(job_dir / "checkpoints")
 
 
@@ -142,6 +145,14 @@ def test_events_hold_the_documented_scalars(job):
     }
 
 
+def test_the_report_has_what_the_job_did(job, metrics):
+    page = (job[0] / "report" / "index.html").read_text()
+    right = round(10 * metrics["best"]["top_1_accuracy"])
+    assert f"{right} are right. In training, {right} were counted." in page
+    for text in ("training, smoothed", "Confusions", "Images of each class"):
+        assert text in page
+
+
 def test_the_tuning_agent_hears_of_each_evaluation(job, metrics):
     records = [json.loads(line) for line in job[2].read_text().splitlines()]
     assert [int(record["global_step"]) for record in records] == [10, 20, 30]
@@ -150,7 +161,7 @@ def test_the_tuning_agent_hears_of_each_evaluation(job, metrics):
 
 
 def test_the_log_has_one_form_and_nothing_of_tensorflows(job):
-    kinds = r"data|model|job|train|eval|done"
+    kinds = r"data|model|job|train|eval|done|report"
     for line in job[1].splitlines():
         assert re.match(rf"\d\d:\d\d:\d\d ({kinds}) +\| ", line), line
     assert re.search(

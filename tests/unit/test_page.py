@@ -1,3 +1,4 @@
+import dataclasses
 import html.parser
 import re
 
@@ -23,9 +24,6 @@ class Checker(html.parser.HTMLParser):
         self.links += [value for name, value in attributes if name in ("src", "href")]
         if tag not in VOID:
             self.open.append(tag)
-
-    def handle_startendtag(self, tag, attributes):
-        self.links += [value for name, value in attributes if name in ("src", "href")]
 
     def handle_endtag(self, tag):
         assert self.open.pop() == tag
@@ -106,7 +104,7 @@ def test_any_number_of_classes_has_a_page(content, num_classes):
     splits = [
         split
         if split.counts is None
-        else data_facts.dataclasses.replace(split, counts=np.arange(num_classes))
+        else dataclasses.replace(split, counts=np.arange(num_classes))
         for split in content.splits
     ]
     found = content.validated._replace(scores=scores, names=names, worst=[])

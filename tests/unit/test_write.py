@@ -54,6 +54,6 @@ def test_a_job_on_gs_is_reported_there(finished_job, bucket):
 
 
 def test_no_job_is_an_error_of_its_owner(tmp_path):
-    with pytest.raises(errors.StorageError, match="has no metrics.json"):
+    with pytest.raises(errors.StorageError, match=r"has no metrics.json"):
         write.run(config.ReportConfig(job_dir=str(tmp_path)))
     assert os.listdir(tmp_path) == []
