@@ -138,6 +138,34 @@ def test_a_conversion_that_cannot_work_is_named(flags, message):
     assert message in problem
 
 
+def test_a_conversion_on_dataflow_may_have_a_tree_in_a_bucket():
+    job = config.ConvertConfig(
+        images_dir="gs://b/photos",
+        output_dir="gs://b/out",
+        runner="DataflowRunner",
+        project_id="p",
+        region="r",
+        temp_location="gs://b/temp",
+    )
+    assert list(job.problems()) == []
+
+
+@pytest.mark.parametrize(
+    "job",
+    [build(cache_dir="gs://b/x"), config.InspectConfig(("a",), cache_dir="gs://b/x")],
+)
+def test_a_cache_has_to_be_local(job):
+    assert list(job.problems()) == ["--cache_dir must be a local folder, got gs://b/x."]
+
+
+def test_train_and_inspect_share_a_cache():
+    train, inspect = build(), config.InspectConfig(("a",))
+    assert train.resolved_cache_dir == inspect.resolved_cache_dir
+    assert train.num_cache_bytes == inspect.num_cache_bytes == 10 * 2**30
+    given = config.InspectConfig(("a",), cache_dir="/d", cache_gb=0.5)
+    assert (given.resolved_cache_dir, given.num_cache_bytes) == ("/d", 2**29)
+
+
 def test_a_conversion_on_dataflow_names_all_that_it_lacks():
     lists = dict.fromkeys(["train_csv", "validation_csv", "labels_file"], "gs://b/x")
     job = config.ConvertConfig(output_dir="out", runner="DataflowRunner", **lists)

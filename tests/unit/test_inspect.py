@@ -4,6 +4,7 @@ import concurrent.futures
 import io
 import json
 import logging
+import os
 from concurrent.futures.process import BrokenProcessPool
 
 import numpy as np
@@ -13,7 +14,13 @@ from PIL import Image
 
 from tests import pictures
 from trainer import config, errors
-from trainer.data import inspect, inspect_plan, inspect_reading, record_progress
+from trainer.data import (
+    inspect,
+    inspect_plan,
+    inspect_reading,
+    record_progress,
+    record_reader,
+)
 
 
 def draw(seed, side=96):
@@ -434,6 +441,17 @@ def test_worker_processes_find_the_same(look, tmp_path, monkeypatch):
     _, in_pool = look(train=records, validation=records_of([1, 2, 3], first_seed=200))
     assert in_pool == here
     assert here["splits"]["train"]["records"] == 160
+
+
+def test_a_chunk_that_was_read_holds_no_file_open(tmp_path):
+    path = pictures.write_records(tmp_path / "train-0.tfrecord", records_of([1, 2]))
+    try:
+        chunk = record_reader.read_chunk("gs://b/train-0", str(path), 0, 2)
+        open_files = [os.path.realpath(link) for link in os.scandir("/proc/self/fd")]
+    finally:
+        record_reader.close_files()
+    assert chunk.records["label"].tolist() == [1, 2]
+    assert str(path) not in open_files
 
 
 def test_a_reader_that_died_is_named_with_what_it_read():

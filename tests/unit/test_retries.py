@@ -78,7 +78,7 @@ def test_an_attempt_that_hangs_ends_with_the_time(monkeypatch):
     monkeypatch.setattr(retries, "LEAST_SECS", 0.05)
     flaky = Flaky(0)
     flaky.call = lambda: asyncio.sleep(60)
-    with pytest.raises(retries.GaveUpError, match="TimeoutError"):
+    with pytest.raises(retries.GaveUpError, match="no answer in time"):
         flaky.run()
 
 

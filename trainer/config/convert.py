@@ -17,7 +17,8 @@ class ConvertConfig:
     images_dir: str = knob(
         "",
         "Folder with one subfolder of images a class. If it has train/ and "
-        "validation/ (or val/), those are the splits; test/ is written as well.",
+        "validation/ (or val/), those are the splits; test/ is written as well. May be "
+        "on gs://.",
     )
     train_csv: str = knob(
         "", "CSV with lines image-path,label of the training images; may be a glob."

@@ -7,12 +7,11 @@ import collections
 import concurrent.futures
 import contextlib
 import itertools
-import multiprocessing
-import signal
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures.process import BrokenProcessPool
 
 from trainer import environment, errors
+from trainer.data import process_pool
 from trainer.data.inspect_plan import Plan, Task
 from trainer.data.survey import Chunk
 
@@ -65,12 +64,7 @@ def _read_in_pool(plan: Plan, tasks: Iterable[Task]) -> Chunks:
     num_workers = min(MAX_WORKERS, environment.num_cores())
     waiting: collections.deque[tuple[Task, concurrent.futures.Future[Chunk]]]
     waiting = collections.deque()
-    # Not forked: a fork of a process with TensorFlow's threads can hang.
-    with concurrent.futures.ProcessPoolExecutor(
-        num_workers,
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=_import_reader,
-    ) as pool:
+    with process_pool.opened(num_workers, _import_reader) as pool:
         try:
             for task in tasks:
                 waiting.append((task, _submit(pool, plan, task)))
@@ -85,7 +79,7 @@ def _read_in_pool(plan: Plan, tasks: Iterable[Task]) -> Chunks:
 def _submit(
     pool: concurrent.futures.ProcessPoolExecutor, plan: Plan, task: Task
 ) -> concurrent.futures.Future[Chunk]:
-    with _naming_dead(task), _ignored_interrupts():
+    with _naming_dead(task):
         future = pool.submit(_read, task)
     # Not when the chunk's turn comes: the plan may wait for the file's room before.
     future.add_done_callback(lambda _: plan.finish(task))
@@ -108,19 +102,6 @@ def _naming_dead(task: Task) -> Iterator[None]:
             f"{task.stop - 1}, probably for lack of memory; give it more, or leave the "
             "largest pictures out."
         ) from error
-
-
-@contextlib.contextmanager
-def _ignored_interrupts() -> Iterator[None]:
-    """Lets processes start that ignore Ctrl-C.
-
-    A terminal sends it to all of them; this one ends the others in order.
-    """
-    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, handler)
 
 
 def _import_reader() -> None:

@@ -14,6 +14,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 from trainer.data import images as preprocessing
+from trainer.serving import inference_graph
 
 SIGNATURE_NAMES = ("serving_default", "classify")
 MAX_LABEL_LENGTH = 63
@@ -47,6 +48,10 @@ class Exporter:
                 )
             )
         meta_graph.meta_info_def.tags.append(tf.saved_model.SERVING)
+        inference_graph.strip_gradients(
+            meta_graph.graph_def,
+            [output.name.partition(":")[0] for output in signature.outputs.values()],
+        )
         for name in SIGNATURE_NAMES:
             meta_graph.signature_def[name].CopyFrom(signature)
 

@@ -81,9 +81,10 @@ def _describe(error: Exception, path: str, action: Action) -> str | None:
             f"that has {action.permission} on bucket {bucket}"
         )
     if isinstance(error, retries.GaveUpError):
+        noun = "attempt" if error.num_attempts == 1 else "attempts"
         return (
-            f"Cloud Storage did not answer as it should in {error.num_attempts} "
-            f"attempts ({text}); check the network, then run the same command again"
+            f"Cloud Storage did not answer as it should in {error.num_attempts} {noun} "
+            f"({text}); check the network, then run the same command again"
         )
     if gcs_client.is_refusal(error):
         return f"Cloud Storage refuses it ({text}); check the path"

@@ -17,7 +17,8 @@ FIRST_SECS = 0.5
 MAX_SECS = 32.0
 # Until a call has worked, the network or the address may be wrong, and who started the
 # job still looks at it.
-CONTACT_SECS = 25.0
+# Leaves room in half a minute for the import of TensorFlow.
+CONTACT_SECS = 20.0
 # What an attempt gets even if no time is left.
 LEAST_SECS = 2.0
 
@@ -130,4 +131,6 @@ def _log_failure(what: str, error: Exception, attempt: int, delay: float) -> Non
 def describe(error: Exception) -> str:
     """One line for an error, which some libraries leave empty."""
     text = str(error).strip()
+    if not text and isinstance(error, TimeoutError):
+        return "no answer in time"
     return text.splitlines()[0] if text else type(error).__name__
