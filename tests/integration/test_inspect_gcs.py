@@ -150,10 +150,13 @@ def test_records_are_estimated_until_all_files_are_there(remote, tmp_path, monke
     totals = []
 
     class Lines:
+        def __init__(self, word):
+            assert word == "inspect"
+
         def advance(self, count, num_records):
             totals.append((count, num_records))
 
-    monkeypatch.setattr(inspect.inspect_progress, "_Lines", Lines)
+    monkeypatch.setattr(inspect.record_progress, "_Lines", Lines)
     look(remote, tmp_path / "a.json", tmp_path)
     num_records = sum(count for count, _ in totals)
     assert totals[-1][1] == num_records

@@ -29,3 +29,11 @@ def test_of_unknown_headers_nothing_is_said():
     sizes = PictureSizes()
     sizes.add([b"odd"])
     assert sizes.describe() == ""
+
+
+def test_of_sizes_that_are_all_alike_one_is_said():
+    sizes = PictureSizes()
+    sizes.add([pictures.encode(pictures.draw(20, 30))] * 2)
+    assert sizes.describe() == (
+        "Scored pictures are 30 pixels wide and 20 pixels high: JPEG 2."
+    )

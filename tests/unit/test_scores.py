@@ -88,6 +88,10 @@ def test_bins_take_their_upper_edge_and_cover_all():
     found = score([0], [[1.0, 0.0]])
     assert len(found.bins) == 15
     assert found.bins[-1][:3] == (pytest.approx(14 / 15), 1.0, 1)
+    at_edge = scores.Scores(2)
+    at_edge.add(np.array([0]), np.array([0]), np.array([[0.8, 0.2]]))
+    (filled,) = [one for one in at_edge.bins if one.num_images]
+    assert filled.high == pytest.approx(0.8)
     assert found.bins[0] == (0.0, pytest.approx(1 / 15), 0, None, None)
 
 

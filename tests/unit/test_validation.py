@@ -19,7 +19,7 @@ def test_the_model_on_disk_is_scored_on_the_images_of_the_job(finished_job):
     (one,) = found.worst
     assert (one.mistake.true, one.mistake.predicted, one.mistake.record) == (2, 1, 7)
     assert one.name.endswith("/validation-0, record 7")
-    assert "32 to 32 pixels wide" in found.pictures
+    assert "are 32 pixels wide and 32 pixels high" in found.pictures
 
 
 def test_it_takes_the_images_that_num_eval_images_takes(finished_job):

@@ -80,7 +80,7 @@ def read_job(layout: JobLayout) -> JobRecord:
     text = storage.read_text(layout.metrics_path)
     if text is None:
         raise errors.StorageError(
-            f"--job-dir={layout.root_dir} has no metrics.json, expected the folder of "
+            f"--job-dir={layout.job_dir} has no metrics.json, expected the folder of "
             "a job that has evaluated at least once; check the path, or train longer."
         )
     try:

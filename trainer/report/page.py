@@ -47,7 +47,7 @@ def format_page(content: Content) -> str:
 def _describe_place(content: Content) -> str:
     job = content.job
     return (
-        f"Job {job.layout.root_dir}; the model is that of step "
+        f"Job {job.layout.root_dir.rstrip('/')}; the model is that of step "
         f"{job.best['step']:,} of {job.config.max_steps:,}. Written by version "
         f"{__version__}."
     )
@@ -151,7 +151,13 @@ def _format_curves(content: Content) -> str:
     share = content.job.wait_share
     if share is None:
         notes.append("The course of training was not written down by this job.")
-    elif share > NOTABLE_WAIT:
+    else:
+        notes.append(
+            "A step waits for data from the end of the step before until its batch is "
+            "there; on an accelerator, which may still be busy then, this is an upper "
+            "bound."
+        )
+    if share is not None and share > NOTABLE_WAIT:
         notes.append(
             f"Steps waited {share:.0%} of the time for their batches: faster storage, "
             "smaller pictures or more processor cores would speed this job up."

@@ -30,7 +30,9 @@ class PictureSizes:
         if not self._sizes:
             return ""
         sides = [
-            f"{low:,} to {high:,} pixels {name} (median {middle:,.0f})"
+            f"{low:,} pixels {name}"
+            if low == high
+            else f"{low:,} to {high:,} pixels {name} (median {middle:,.0f})"
             for name, low, middle, high in zip(
                 ("wide", "high"),
                 np.min(self._sizes, axis=0),
