@@ -3,7 +3,9 @@
 Accepts what the documented commands hold: `--name=value` and `--name value`, hyphens
 for underscores (`--job-dir`), stray quotes around values, repeated flags (the last
 one wins, since the tuning service appends its own; a field of type `tuple[str, ...]`
-takes them all). All that is wrong is named at once. Nothing here imports TensorFlow.
+takes them all). A word may take bare arguments, such as files, and flags that mean
+something without a value. All that is wrong is named at once. Nothing here imports
+TensorFlow.
 """
 
 import dataclasses
@@ -47,7 +49,9 @@ def parse(argv: Sequence[str], config_class: type[ConfigT]) -> ConfigT:
     """
     known = _define_flags(config_class)
     problems: list[str] = []
-    texts = _collect(_split_arguments(argv, known, problems), config_class)
+    texts = _collect(
+        _split_arguments(argv, known, config_class, problems), config_class
+    )
     parsed = {
         name: _parse_value(known, name, text, problems) for name, text in texts.items()
     }
@@ -98,6 +102,10 @@ def _summary(field: dataclasses.Field[Any]) -> str:
     parts = [getattr(field.type, "__name__", str(field.type))]
     if field.type == _REPEATED:
         parts = ["str, may be repeated"]
+    if limits.get("positional"):
+        parts.append("also bare")
+    if "alone" in limits:
+        parts.append(f"alone {limits['alone']}")
     if "choices" in limits:
         parts = ["one of " + " ".join(limits["choices"])]
     bounds = _describe_bounds(limits)
@@ -136,30 +144,54 @@ def _define_flags(config_class: type[Any]) -> flags.FlagValues:
 
 
 def _split_arguments(
-    argv: Sequence[str], known: flags.FlagValues, problems: list[str]
+    argv: Sequence[str],
+    known: flags.FlagValues,
+    config_class: type[Any],
+    problems: list[str],
 ) -> Iterator[tuple[str, str]]:
     """Yields (flag name, text of its value), in order; adds what it can't read."""
+    alone = dict(_find_alone(config_class))
     rest = [argument for argument in argv if argument != "--"]
     while rest:
         argument = rest.pop(0)
         spelled, has_value, text = argument.lstrip("-").partition("=")
         name = spelled.replace("-", "_")
         if not argument.startswith("-"):
-            problems.append(
-                f"Unexpected argument {argument!r}; flags are written --name=value."
-            )
+            yield from _take_bare(argument, config_class, problems)
         elif name not in known:
             problems.append(_describe_unknown(spelled, known))
             if not has_value:
                 _take_value(rest)
         elif has_value:
             yield name, _unquote(text)
-        elif isinstance(known[name], flags.BooleanFlag):
-            yield name, "true"
+        elif name in alone:
+            yield name, alone[name]
         elif (value := _take_value(rest)) is not None:
             yield name, _unquote(value)
         else:
             problems.append(f"--{spelled} needs a value: --{spelled}=VALUE.")
+
+
+def _find_alone(config_class: type[Any]) -> Iterator[tuple[str, str]]:
+    """Yields flags that need no value, and the one that they have then."""
+    for field in dataclasses.fields(config_class):
+        if field.type is bool:
+            yield field.name, "true"
+        elif "alone" in field.metadata["limits"]:
+            yield field.name, field.metadata["limits"]["alone"]
+
+
+def _take_bare(
+    argument: str, config_class: type[Any], problems: list[str]
+) -> Iterator[tuple[str, str]]:
+    """Yields an argument without a flag as a value of the field that takes such."""
+    for field in dataclasses.fields(config_class):
+        if field.metadata["limits"].get("positional"):
+            yield field.name, argument
+            return
+    problems.append(
+        f"Unexpected argument {argument!r}; flags are written --name=value."
+    )
 
 
 def _collect(

@@ -85,6 +85,18 @@ def _report(job: config.ReportConfig) -> None:
     write.run(job)
 
 
+def _predict(job: config.PredictConfig) -> int:
+    from trainer.serving import predict
+
+    return predict.run(job)
+
+
+def _batch_predict(job: config.BatchPredictConfig) -> None:
+    from trainer.serving import batch_predict
+
+    batch_predict.run(job)
+
+
 WORDS = {
     "train": Word(
         "Train a model; the best SavedModel goes to job-dir/model.",
@@ -119,6 +131,19 @@ WORDS = {
         "--job-dir=jobs/flowers",
         config.ReportConfig,
         _report,
+    ),
+    "predict": Word(
+        "Say what a model sees in picture files or in a request.",
+        "--model_dir=jobs/flowers/model photo.jpg photos/",
+        config.PredictConfig,
+        _predict,
+    ),
+    "batch-predict": Word(
+        "Write what a model sees in any number of pictures or instances.",
+        "--model_dir=jobs/flowers/model --data_format=JSON "
+        "--input_paths='requests/*.jsonl' --output_path=predictions",
+        config.BatchPredictConfig,
+        _batch_predict,
     ),
 }
 DEFAULT_WORD = "train"
@@ -176,7 +201,7 @@ def _run(argv: list[str]) -> int:
 
 
 def _format_help(name: str) -> str:
-    words = "\n".join(f"  {word:10} {WORDS[word].summary}" for word in WORDS)
+    words = "\n".join(f"  {word:14} {WORDS[word].summary}" for word in WORDS)
     return (
         f"Usage: python -m trainer.task [WORD] --flag=value ...\n\n"
         f"Words (without one: {DEFAULT_WORD}); each has its own --help:\n{words}\n\n"

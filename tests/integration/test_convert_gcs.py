@@ -8,8 +8,8 @@ from apache_beam.runners.portability.fn_api_runner import fn_runner
 from PIL import Image
 
 from trainer import config, errors
-from trainer.config.convert import DATAFLOW_RUNNER
-from trainer.data import beam_pipeline, convert
+from trainer.config.beam import DATAFLOW_RUNNER
+from trainer.data import beam_runner, convert
 
 
 @pytest.fixture
@@ -55,10 +55,8 @@ def build_dataflow_job(bucket, **flags):
 @pytest.fixture
 def dataflow(monkeypatch):
     """Everything that a job on Dataflow does, but for the machines."""
-    monkeypatch.setattr(beam_pipeline, "check_installed", lambda _: None)
-    monkeypatch.setattr(
-        beam_pipeline, "_build_runner", lambda _: fn_runner.FnApiRunner()
-    )
+    monkeypatch.setattr(beam_runner, "check_installed", lambda *_: None)
+    monkeypatch.setattr(beam_runner, "_build_runner", lambda _: fn_runner.FnApiRunner())
 
 
 def assert_same(bucket, expected):

@@ -150,8 +150,8 @@ def test_records_are_estimated_until_all_files_are_there(remote, tmp_path, monke
     totals = []
 
     class Lines:
-        def __init__(self, word):
-            assert word == "inspect"
+        def __init__(self, word, unit):
+            assert (word, unit) == ("inspect", "record")
 
         def advance(self, count, num_records):
             totals.append((count, num_records))

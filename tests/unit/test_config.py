@@ -219,3 +219,48 @@ def test_a_runner_with_flags_of_another_is_named(flags, message):
 def test_a_split_may_have_one_bad_record_in_a_thousand(num_records, expected):
     assert build().resolved_max_bad_records(num_records) == expected
     assert build(max_bad_records=0).resolved_max_bad_records(num_records) == 0
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({}, "Give pictures, as in: predict --model_dir=... photo.jpg photos/, or"),
+        ({"images": ("a",), "instances": "b"}, "Give pictures, as in:"),
+        ({"images": ("a",), "json": "-", "csv": "-"}, "can't both go to standard out"),
+        ({"instances": "a", "csv": "b"}, "--csv=b does not go with --instances"),
+        ({"instances": "a", "labels_file": "b"}, "--labels_file=b does not go with"),
+    ],
+)
+def test_what_predict_can_not_do_at_once_is_said(flags, message):
+    (problem,) = config.PredictConfig(model_dir="m", **flags).problems()
+    assert message in problem
+
+
+def test_what_predict_can_do_at_once_has_no_problem():
+    for flags in (
+        {"images": ("a",), "json": "-", "csv": "b"},
+        {"instances": "-", "json": "-"},
+    ):
+        assert not list(config.PredictConfig(model_dir="m", **flags).problems())
+
+
+def test_a_batch_on_dataflow_needs_paths_that_other_machines_reach():
+    job = config.BatchPredictConfig(
+        model_dir="model",
+        data_format="JSON",
+        input_paths=("gs://b/a.jsonl", "b.jsonl"),
+        output_path="gs://b/out",
+        runner="DataflowRunner",
+        project_id="p",
+        region="r",
+        temp_location="/tmp",
+    )
+    found = [problem.split(" must")[0] for problem in job.problems()]
+    assert found == ["--model_dir", "--input_paths", "--temp_location"]
+    assert "got b.jsonl; give gs://" in list(job.problems())[1]
+
+
+def test_a_batch_on_this_machine_has_no_use_for_a_region():
+    job = config.BatchPredictConfig("model", "JSON", ("a",), "out", region="r")
+    (problem,) = job.problems()
+    assert problem.startswith("--region=r is for --runner=DataflowRunner only")

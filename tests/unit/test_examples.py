@@ -98,3 +98,15 @@ def test_a_batch_has_pictures_and_labels():
     encoded, labels = examples.parse_batch(tf.constant(batch))
     assert encoded.numpy().tolist() == [b"a", b"b"]
     assert labels.numpy().tolist() == [1, 5]
+
+
+def test_a_picture_needs_no_label():
+    features = {
+        examples.ENCODED: tf.train.Feature(bytes_list=tf.train.BytesList(value=[b"x"]))
+    }
+    one = tf.train.Example(features=tf.train.Features(feature=features))
+    assert examples.parse_picture(one.SerializeToString(), "a, record 0") == b"x"
+    with pytest.raises(errors.DataError, match=r"^a, record 0 lacks image/encoded"):
+        examples.parse_picture(tf.train.Example().SerializeToString(), "a, record 0")
+    with pytest.raises(errors.DataError, match=r"^a, record 0 is no tf.train.Example"):
+        examples.parse_picture(b"\xff", "a, record 0")

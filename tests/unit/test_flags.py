@@ -235,3 +235,37 @@ def test_a_required_repeatable_flag_needs_values(argv, message):
 def test_help_says_that_a_flag_may_be_repeated():
     text = flags.format_help(Repeatable)
     assert "--words  (str, may be repeated; required)" in text
+
+
+@dataclasses.dataclass(frozen=True)
+class WithFiles:
+    """A config that takes files without a flag, and a flag without a value."""
+
+    files: tuple[str, ...] = knobs.knob((), "Files.", positional=True)
+    json: str = knobs.knob("", "Where to.", alone="-")
+    top: int = knobs.knob(3, "How many.")
+
+    def problems(self):
+        return []
+
+
+@pytest.mark.parametrize(
+    ("argv", "expected"),
+    [
+        (["a.jpg", "b c.jpg"], WithFiles(files=("a.jpg", "b c.jpg"))),
+        (["--top", "2", "a.jpg"], WithFiles(files=("a.jpg",), top=2)),
+        (["a", "--files=b", "c"], WithFiles(files=("a", "b", "c"))),
+        (["--json", "a.jpg"], WithFiles(files=("a.jpg",), json="-")),
+        (["--json=x.jsonl", "a.jpg"], WithFiles(files=("a.jpg",), json="x.jsonl")),
+        (["--json", "--top=2"], WithFiles(json="-", top=2)),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_files_need_no_flag_and_some_flags_no_value(argv, expected):
+    assert flags.parse(argv, WithFiles) == expected
+
+
+def test_help_says_what_may_be_left_out():
+    text = flags.format_help(WithFiles)
+    assert "--files  (str, may be repeated, also bare)" in text
+    assert "--json  (str, alone -)" in text

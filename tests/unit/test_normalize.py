@@ -163,7 +163,8 @@ def test_text_named_jpg_is_refused(tmp_path):
 
 
 def test_missing_file_is_refused(tmp_path):
-    assert "No such file" in normalize.load_picture(str(tmp_path / "a.jpg"))
+    found = normalize.load_picture(str(tmp_path / "a.jpg"))
+    assert found == "no file; check the path"
 
 
 def write_empty_png(path, width, height):

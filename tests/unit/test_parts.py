@@ -9,9 +9,9 @@ from trainer.data import parts, progress, row_lists, rows
 
 @pytest.fixture(autouse=True)
 def fresh_progress():
-    progress.CURRENT.reset()
+    progress.CURRENT.reset("convert")
     yield
-    progress.CURRENT.reset()
+    progress.CURRENT.reset("convert")
 
 
 def write_part(tmp_path, names, *, skip_bad=False):

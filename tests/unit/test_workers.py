@@ -50,10 +50,10 @@ def is_running(pid):
 
 @pytest.fixture
 def opened():
-    progress.CURRENT.reset()
+    progress.CURRENT.reset("convert")
     with workers.CURRENT.opened(1):
         yield workers.CURRENT
-    progress.CURRENT.reset()
+    progress.CURRENT.reset("convert")
 
 
 def test_without_processes_the_caller_does_the_work():
@@ -73,7 +73,7 @@ def test_one_stops_all(opened):
 
 
 def test_afterwards_there_are_no_processes_and_no_stop():
-    progress.CURRENT.reset()
+    progress.CURRENT.reset("convert")
     with workers.CURRENT.opened(1):
         workers.CURRENT.call(stop_all)
     assert not multiprocessing.active_children()

@@ -5,20 +5,24 @@ text; flags.py turns fields into flags. One file a word. Nothing here imports
 TensorFlow.
 """
 
+from trainer.config.batch_predict import BatchPredictConfig
 from trainer.config.cache import CopiesFiles
 from trainer.config.convert import ConvertConfig
 from trainer.config.evaluate import EvaluateConfig
 from trainer.config.inspect import InspectConfig
+from trainer.config.predict import PredictConfig
 from trainer.config.report import ReportConfig
 from trainer.config.train import MODEL_IMAGE_SIZES, OPTIMIZER_ARGUMENTS, TrainConfig
 
 __all__ = [
     "MODEL_IMAGE_SIZES",
     "OPTIMIZER_ARGUMENTS",
+    "BatchPredictConfig",
     "ConvertConfig",
     "CopiesFiles",
     "EvaluateConfig",
     "InspectConfig",
+    "PredictConfig",
     "ReportConfig",
     "TrainConfig",
 ]

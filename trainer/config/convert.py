@@ -3,15 +3,20 @@
 import dataclasses
 from collections.abc import Iterator
 
+from trainer.config.beam import (
+    GS,
+    RunsBeam,
+    project_id_knob,
+    region_knob,
+    runner_knob,
+    temp_location_knob,
+)
 from trainer.config.knobs import knob
 from trainer.config.lists import parse_split
 
-DIRECT_RUNNER = "DirectRunner"
-DATAFLOW_RUNNER = "DataflowRunner"
-
 
 @dataclasses.dataclass(frozen=True)
-class ConvertConfig:
+class ConvertConfig(RunsBeam):
     """What `convert` was asked to write."""
 
     images_dir: str = knob(
@@ -50,24 +55,10 @@ class ConvertConfig:
         "Leave out rows with an unknown label or an unreadable image, and list them "
         "at the end, instead of stopping at the first.",
     )
-    runner: str = knob(
-        DIRECT_RUNNER,
-        "Apache Beam's runner: DirectRunner works on all processors of this machine, "
-        "DataflowRunner on many machines of Google Cloud.",
-        choices=(DIRECT_RUNNER, DATAFLOW_RUNNER),
-    )
-    project_id: str = knob(
-        "",
-        "Google Cloud project that pays for --runner=DataflowRunner. Without that "
-        "runner it changes nothing, as the original script's documentation passes it "
-        "always.",
-    )
-    region: str = knob(
-        "", "Where --runner=DataflowRunner works, for example us-central1."
-    )
-    temp_location: str = knob(
-        "", "gs:// folder for temporary files of --runner=DataflowRunner."
-    )
+    runner: str = runner_knob()
+    project_id: str = project_id_knob()
+    region: str = region_knob()
+    temp_location: str = temp_location_knob()
 
     def problems(self) -> Iterator[str]:
         """Yields a sentence for each combination of values that can't work."""
@@ -83,34 +74,14 @@ class ConvertConfig:
             parse_split(self.split)
         except ValueError as error:
             yield f"--split: {error}."
-        yield from self._runner_problems()
-
-    def _runner_problems(self) -> Iterator[str]:
-        if self.runner == DATAFLOW_RUNNER:
-            yield from self._dataflow_problems()
-            return
-        for name in ("region", "temp_location"):
-            if value := getattr(self, name):
-                yield (
-                    f"--{name}={value} is for --runner={DATAFLOW_RUNNER} only, got "
-                    f"--runner={self.runner}; leave it out, or give that runner."
-                )
-
-    def _dataflow_problems(self) -> Iterator[str]:
-        """Yields what keeps other machines from doing the work."""
-        for name in ("project_id", "region", "temp_location"):
-            if not getattr(self, name):
-                yield f"--runner={self.runner} needs --{name}; see --help."
-        if self.images_dir and not self.images_dir.startswith("gs://"):
+        if (
+            self.is_on_dataflow
+            and self.images_dir
+            and not self.images_dir.startswith(GS)
+        ):
             yield (
                 f"--images_dir={self.images_dir} is a folder of this machine, which "
                 f"--runner={self.runner} can't reach; give gs://BUCKET/FOLDER, or "
                 "--train_csv, --validation_csv and --labels_file with gs:// images."
             )
-        for name in ("output_dir", "temp_location"):
-            value = getattr(self, name)
-            if value and not value.startswith("gs://"):
-                yield (
-                    f"--{name} must be a gs:// path with --runner={self.runner}, which "
-                    f"other machines can reach, got {value}; give gs://BUCKET/FOLDER."
-                )
+        yield from self.problems_of_runner(["output_dir"])

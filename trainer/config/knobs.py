@@ -12,7 +12,9 @@ def knob(default: Any, meaning: str, **limits: Any) -> Any:
             its default depends on other flags (the meaning then says on which).
         meaning: Help text, one or two sentences.
         **limits: `minimum`, `above`, `maximum`, `below`: bounds of a number;
-            `choices`: allowed strings; `required`: True if the flag must be given.
+            `choices`: allowed strings; `required`: True if the flag must be given;
+            `positional`: True for the one field, of type `tuple[str, ...]`, that takes
+            arguments without a flag; `alone`: value of the flag without a value.
 
     Returns:
         A dataclass field.

@@ -1,48 +1,19 @@
-"""The stages of a conversion as an Apache Beam pipeline; the one user of Beam.
+"""The stages of a conversion as an Apache Beam pipeline."""
 
-Beam is an extra, and takes a second to import: only a conversion that starts does.
-"""
-
-import contextlib
-import logging
-import pathlib
-import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from trainer import config, environment, errors, storage
-from trainer.config.convert import DATAFLOW_RUNNER
-from trainer.data import examine, parts, progress, row_lists, shards, workers
+from trainer import config, storage
+from trainer.data import (
+    beam_runner,
+    examine,
+    parts,
+    progress,
+    row_lists,
+    shards,
+    workers,
+)
 from trainer.data.stages import Stages
-
-INSTALL_BEAM = "pip install 'image-classification-trainer[beam]'"
-INSTALL_DATAFLOW = "pip install 'apache-beam[gcp]==2.77.0'"
-# Installs this package on Dataflow's machines.
-SETUP_FILE = pathlib.Path(__file__).resolve().parents[2] / "setup.py"
-
-
-def check_installed(job: config.ConvertConfig) -> None:
-    """Checks that Beam and its runner can be imported.
-
-    Raises:
-        ConfigError: If not, with the command that installs what is missing.
-    """
-    with _quiet_import():
-        try:
-            import apache_beam
-        except ImportError as error:
-            raise errors.ConfigError(
-                f"convert needs Apache Beam, found none ({error}); run {INSTALL_BEAM}."
-            ) from error
-        if job.runner != DATAFLOW_RUNNER:
-            return
-        try:
-            import apache_beam.runners.dataflow.internal.apiclient  # noqa: F401
-        except ImportError as error:
-            raise errors.ConfigError(
-                f"--runner={DATAFLOW_RUNNER} needs Google Cloud's clients, found none "
-                f"({error}); run {INSTALL_DATAFLOW}."
-            ) from error
 
 
 def run(stages: Stages, list_paths: Sequence[str], job: config.ConvertConfig) -> None:
@@ -53,23 +24,7 @@ def run(stages: Stages, list_paths: Sequence[str], job: config.ConvertConfig) ->
         list_paths: Files with rows.
         job: Says where to do it.
     """
-    with _quiet_import():
-        import apache_beam as beam
-    # What a worker meets is said by this package; Dataflow says where its page is.
-    logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
-    logging.getLogger("apache_beam.runners.dataflow").setLevel(logging.INFO)
-    pipeline = beam.Pipeline(runner=_build_runner(job), options=_build_options(job))
-    _connect(pipeline, stages, list_paths)
-    # In threads Pillow's warnings can't be silenced picture by picture alone.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            pipeline.run().wait_until_finish()
-        except BaseException as error:
-            progress.CURRENT.halt()
-            if progress.CURRENT.error:
-                raise progress.CURRENT.error from error
-            raise
+    beam_runner.run(job, lambda pipeline: _connect(pipeline, stages, list_paths))
 
 
 def _connect(pipeline: Any, stages: Stages, list_paths: Sequence[str]) -> None:
@@ -147,44 +102,3 @@ def _plan(
 def _assemble(shard: shards.Shard, directory: str) -> None:
     with progress.CURRENT.working():
         shards.assemble(shard, directory)
-
-
-def _build_runner(job: config.ConvertConfig) -> Any:
-    if job.runner == DATAFLOW_RUNNER:
-        return DATAFLOW_RUNNER
-    from apache_beam.runners.portability.fn_api_runner import fn_runner
-
-    # By its class: what Beam calls DirectRunner may first try to download Prism.
-    return fn_runner.FnApiRunner()
-
-
-def _build_options(job: config.ConvertConfig) -> Any:
-    from apache_beam.options.pipeline_options import PipelineOptions
-
-    if job.runner == DATAFLOW_RUNNER:
-        return PipelineOptions(
-            [],
-            runner=DATAFLOW_RUNNER,
-            project=job.project_id,
-            region=job.region,
-            temp_location=job.temp_location,
-            setup_file=str(SETUP_FILE) if SETUP_FILE.exists() else None,
-        )
-    # Threads of this process, which wait for those of workers.py
-    # (docs/adr/0012-conversion-in-processes.md).
-    return PipelineOptions(
-        [],
-        direct_running_mode="in_memory",
-        direct_num_workers=environment.num_cores(),
-    )
-
-
-@contextlib.contextmanager
-def _quiet_import() -> Iterator[None]:
-    """Holds back what Beam logs about Google's clients that are not installed."""
-    disabled = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        yield
-    finally:
-        logging.disable(disabled)

@@ -8,15 +8,14 @@ import contextlib
 import logging
 import os
 import time
-import uuid
 from collections.abc import Iterator, Mapping
 
 from trainer import config, environment, errors, storage
-from trainer.config.convert import DATAFLOW_RUNNER
 from trainer.config.lists import parse_split
 from trainer.data import (
     assembly,
     beam_pipeline,
+    beam_runner,
     folders,
     progress,
     report,
@@ -50,13 +49,16 @@ def run(job: config.ConvertConfig) -> None:
     started = time.monotonic()
     bad_rows = rows.BadRows(skip=job.skip_bad)
     _check_dirs(job)
-    beam_pipeline.check_installed(job)
+    beam_runner.check_installed(job, "convert")
     storage.make_writable_dir(job.output_dir, "output_dir")
     source = _read_source(job, bad_rows)
     labels_text = "".join(f"{label}\n" for label in source.labels)
     shards.check_foreign_files(job.output_dir, labels_text)
     storage.remove_stale_staging(job.output_dir)
-    with _scratch_dirs(job) as (work_dir, staging_dir):
+    with beam_runner.scratch_dirs(job, job.output_dir, "convert") as (
+        work_dir,
+        staging_dir,
+    ):
         written = _write_shards(job, source, bad_rows, work_dir, staging_dir)
         storage.write_text(os.path.join(staging_dir, shards.LABELS), labels_text)
         manifest = report.build_manifest(source, written, bad_rows.messages)
@@ -66,28 +68,6 @@ def run(job: config.ConvertConfig) -> None:
             shards.publish(staging_dir, job.output_dir, manifest)
     report.log_summary(source, written, bad_rows.messages)
     logging.info("convert | %.1f s | %s", time.monotonic() - started, job.output_dir)
-
-
-@contextlib.contextmanager
-def _scratch_dirs(job: config.ConvertConfig) -> Iterator[tuple[str, str]]:
-    """Yields a folder for what stages pass on, and one for the shards.
-
-    Workers on other machines see neither this machine's disk nor each other's, so
-    they write shards into place themselves, once all images have proved good.
-    """
-    if job.runner != DATAFLOW_RUNNER:
-        with (
-            storage.staging_dir(job.output_dir) as work_dir,
-            storage.staging_dir(job.output_dir) as staging_dir,
-        ):
-            yield work_dir, staging_dir
-        return
-    work_dir = os.path.join(job.temp_location, f"convert-{uuid.uuid4().hex}")
-    try:
-        yield work_dir, job.output_dir
-    finally:
-        names = storage.list_names(work_dir)
-        storage.remove_files([os.path.join(work_dir, name) for name in names])
 
 
 def _check_dirs(job: config.ConvertConfig) -> None:
@@ -139,7 +119,7 @@ def _write_shards(
     staging_dir: str,
 ) -> dict[str, report.Written]:
     """Fills the staging directory; returns what is in it, by split."""
-    progress.CURRENT.reset()
+    progress.CURRENT.reset("convert")
     lists = row_lists.write(source.rows, work_dir)
     num_rows = lists.counts.total()
     has_splits = num_rows and not lists.counts[folders.WHOLE]
@@ -161,7 +141,7 @@ def _write_shards(
 @contextlib.contextmanager
 def _workers(job: config.ConvertConfig, num_images: int) -> Iterator[None]:
     """Has processes of this machine do the work, where that is worth it."""
-    if job.runner == DATAFLOW_RUNNER or num_images < MIN_IMAGES_FOR_WORKERS:
+    if job.is_on_dataflow or num_images < MIN_IMAGES_FOR_WORKERS:
         yield
         return
     with workers.CURRENT.opened(environment.num_cores()):

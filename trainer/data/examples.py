@@ -35,13 +35,28 @@ def parse_label(serialized: bytes, where: str) -> int | None:
         features = tf.train.Example.FromString(serialized).features.feature
     except message.DecodeError:
         return None
-    pictures = features[ENCODED].bytes_list.value if ENCODED in features else []
-    if len(pictures) != 1 or not pictures[0]:
-        raise _missing(where, ENCODED, "the bytes of one picture", features)
+    _take_picture(features, where)
     labels = features[LABEL].int64_list.value if LABEL in features else []
     if len(labels) != 1:
         raise _missing(where, LABEL, "one integer", features)
     return int(labels[0])
+
+
+def parse_picture(serialized: bytes, where: str) -> bytes:
+    """Takes the encoded picture of one record, which needs no label.
+
+    Args:
+        serialized: What should be a tf.train.Example.
+        where: Names the record, for messages.
+
+    Raises:
+        DataError: If it is none, or lacks the picture.
+    """
+    try:
+        features = tf.train.Example.FromString(serialized).features.feature
+    except message.DecodeError as error:
+        raise errors.DataError(f"{where} {BROKEN}.") from error
+    return _take_picture(features, where)
 
 
 def parse_labels(serialized: list[bytes]) -> list[int] | None:
@@ -90,6 +105,14 @@ def parse_batch(serialized: Any) -> tuple[Any, Any]:
         },
     )
     return features[ENCODED], features[LABEL]
+
+
+def _take_picture(features: Any, where: str) -> bytes:
+    pictures = features[ENCODED].bytes_list.value if ENCODED in features else []
+    if len(pictures) != 1 or not pictures[0]:
+        raise _missing(where, ENCODED, "the bytes of one picture", features)
+    encoded: bytes = pictures[0]
+    return encoded
 
 
 def _missing(where: str, name: str, expected: str, features: Any) -> errors.DataError:

@@ -151,20 +151,21 @@ def _check_same_classes(classes: Mapping[str, Sequence[str]], images_dir: str) -
 
 
 def _list_folders(path: str) -> list[str]:
-    return list(filter(_is_visible, storage.list_dirs(path)))
+    return list(filter(is_visible, storage.list_dirs(path)))
 
 
 def _list_classes(path: str) -> list[str]:
     return [rows.clean_label(name) for name in _list_folders(path)]
 
 
-def _is_visible(name: str) -> bool:
+def is_visible(name: str) -> bool:
+    """False for files and folders that no user made, by their name."""
     return not name.startswith(".") and name not in SYSTEM_FOLDERS
 
 
 def _list_images(root: str, split: str, ignored: Counter[str]) -> Iterator[rows.Row]:
     """Yields the images of all class folders in `root`, at any depth, in order."""
-    for path, name, num_bytes in storage.walk(root, _is_visible):
+    for path, name, num_bytes in storage.walk(root, is_visible):
         folder, is_below, _ = name.partition("/")
         suffix = os.path.splitext(name)[1].lower()
         if not is_below or suffix not in IMAGE_SUFFIXES:

@@ -20,6 +20,12 @@ MAX_PIXELS = 178_956_970
 CHANNEL_MEANS = (0.485 * 255, 0.456 * 255, 0.406 * 255)
 CHANNEL_STDDEVS = (0.229 * 255, 0.224 * 255, 0.225 * 255)
 
+# What TensorFlow writes before the reason, if the graph was loaded or has errors twice.
+_HEADING = re.compile(
+    r"Graph execution error:|Detected at node|<stack traces|\d+ root error|\s*$"
+    r"|  File |    |\t"
+)
+
 # Of Szegedy et al. 2014, arxiv.org/abs/1409.4842, section 6.
 MIN_OBJECT_COVERED = 0.1
 ASPECT_RATIO_RANGE = (3 / 4, 4 / 3)
@@ -80,12 +86,11 @@ def decode_for_training(encoded: Any, seed: Any, *, image_size: int) -> Any:
 
 def describe_failure(error: tf.errors.OpError) -> str:
     """Says why a picture did not decode, for messages that name its record."""
-    lines = error.message.splitlines()
-    # Of a loaded model there is a trace before, and in all cases one may follow.
-    nodes = [number for number, line in enumerate(lines) if line.startswith("\t [[")]
-    line = lines[nodes[0] - 1] if nodes else lines[0]
+    lines = (line for line in error.message.splitlines() if not _HEADING.match(line))
     # Without the names of TensorFlow's op, before and after.
-    reason = re.sub(r"^\{\{.*?\}\} | \[Op:.*", "", line)
+    reason = re.sub(
+        r"^\{\{.*?\}\} |^ *\(0\) [A-Z_]+: | \[Op:.*", "", next(lines, "no reason given")
+    )
     return f"holds a picture that does not decode ({reason.rstrip('.')})"
 
 

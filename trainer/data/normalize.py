@@ -3,9 +3,7 @@
 Runs in worker processes, so TensorFlow is not imported here.
 """
 
-import errno
 import io
-import os
 import struct
 import warnings
 from typing import NamedTuple
@@ -61,7 +59,7 @@ def load_picture(path: str) -> Picture | str:
     try:
         data = storage.read_bytes(path)
         if data is None:
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+            return "no file; check the path"
         return _normalize(data)
     except Image.DecompressionBombError:
         return f"a picture of more than {MAX_PIXELS:,} pixels; scale it down"

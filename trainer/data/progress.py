@@ -1,4 +1,4 @@
-"""How far the conversion in this process is, and what went wrong in its threads."""
+"""How far the pipeline in this process is, and what went wrong in its threads."""
 
 import contextlib
 import logging
@@ -25,10 +25,11 @@ class Progress:
         self._lock = threading.Lock()
         self._idle = threading.Condition(self._lock)
         self._num_working = 0
-        self.reset()
+        self.reset("")
 
-    def reset(self) -> None:
-        """Forgets an earlier run."""
+    def reset(self, word: str) -> None:
+        """Forgets an earlier run; `word` says in the log what runs now."""
+        self._word = word
         self.stop.clear()
         self.error: errors.JobError | None = None
         self._totals: Counter[str] = Counter()
@@ -88,7 +89,8 @@ class Progress:
                 return
             self._last = now
             logging.info(
-                "convert | %s | %d of %d images | %.1f images/s",
+                "%s | %s | %d of %d images | %.1f images/s",
+                self._word,
                 phase,
                 self._done[phase],
                 self._totals[phase],

@@ -14,16 +14,19 @@ SECS_PER_LINE = 10.0
 
 
 @contextlib.contextmanager
-def showing(word: str, num_records: int) -> Iterator[Callable[[int, int], object]]:
+def showing(
+    word: str, num_records: int, unit: str = "record"
+) -> Iterator[Callable[[int, int], object]]:
     """Gives a function to call with the records that were read since, and with all.
 
     Args:
         word: What the program was asked to do, for the start of each line.
         num_records: All, as far as is known: of files that are still to come it is an
             estimate.
+        unit: What a record is called.
     """
     if not environment.is_terminal():
-        yield _Lines(word).advance
+        yield _Lines(word, unit).advance
         return
     with (
         logging_redirect_tqdm(),
@@ -31,7 +34,7 @@ def showing(word: str, num_records: int) -> Iterator[Callable[[int, int], object
             total=num_records,
             desc=word,
             dynamic_ncols=True,
-            bar_format="{desc} {percentage:3.0f}% |{bar}| record {n}/{total}, "
+            bar_format="{desc} {percentage:3.0f}% |{bar}| " + unit + " {n}/{total}, "
             "{rate_noinv_fmt}, {remaining} left",
             unit=" images",
         ) as bar,
@@ -47,8 +50,9 @@ def showing(word: str, num_records: int) -> Iterator[Callable[[int, int], object
 class _Lines:
     """Counts records, and logs a line about every ten seconds."""
 
-    def __init__(self, word: str) -> None:
+    def __init__(self, word: str, unit: str) -> None:
         self._word = word
+        self._unit = unit
         self._done = 0
         self._start = self._shown = time.monotonic()
 
@@ -60,8 +64,9 @@ class _Lines:
         self._shown = now
         rate = self._done / (now - self._start)
         logging.info(
-            "%s | record %d/%d | %.1f images/s | %.0f s left",
+            "%s | %s %d/%d | %.1f images/s | %.0f s left",
             self._word,
+            self._unit,
             self._done,
             num_records,
             rate,

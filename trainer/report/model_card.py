@@ -170,6 +170,7 @@ def _describe_calls(content: Content) -> Iterator[str]:
     yield ""
     yield "    python -m trainer.task evaluate \\"
     yield f"      --model_dir={model_dir} --data_path='data/test-*'"
+    yield f"    python -m trainer.task predict --model_dir={model_dir} photo.jpg"
     yield ""
     yield "In Python:"
     yield ""
