@@ -18,7 +18,7 @@ $(VENV)/ready: requirements/dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/dev.txt
 	@touch $@
 
-smoke: setup  ## Make a small real data set, convert, train, export, predict: 5 to 7 minutes
+smoke: setup  ## Make a small real data set, convert, train, export, predict: 2 to 7 minutes
 	rm -rf smoke
 	PYTHONPATH=. $(BIN)/python scripts/smoke.py --work_dir=smoke
 
