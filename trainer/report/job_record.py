@@ -17,7 +17,7 @@ class JobRecord:
     Attributes:
         layout: Where its files are now.
         config: What it was asked to do.
-        resolved: What its defaults came to; jobs of before 2.1 have none.
+        resolved: What its defaults came to; older jobs have none.
         best: The evaluation of the exported model.
         evaluations: All of them, in order.
         bad_records: What was skipped, by split.
