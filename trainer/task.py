@@ -36,7 +36,30 @@ def _train(job: config.TrainConfig) -> int:
     with environment.hidden_native_stderr():
         from trainer.training import experiment
 
-    return experiment.run(job)
+    exit_code = experiment.run(job)
+    if exit_code == EXIT_OK and job.report:
+        _report_of_training(job)
+    return exit_code
+
+
+def _report_of_training(job: config.TrainConfig) -> None:
+    """Writes the report of a job that is done: it stays done whatever happens here."""
+    command = f"python -m trainer.task report --job-dir={job.job_dir}"
+    environment.quiet_matplotlib()
+    try:
+        from trainer.report import write
+        from trainer.training.layout import JobLayout
+
+        write.write_report(JobLayout(job.job_dir, environment.trial_id()))
+    except errors.JobError as error:
+        logging.warning("report | not written: %s Then run: %s", error, command)
+    except KeyboardInterrupt:
+        logging.warning("report | interrupted; the job is done. Later: %s", command)
+    except Exception:
+        logging.exception(
+            "report | not written for a bug in the trainer; the job is done, and its "
+            "model is in place."
+        )
 
 
 def _convert(job: config.ConvertConfig) -> None:
@@ -49,6 +72,21 @@ def _inspect(job: config.InspectConfig) -> int:
     from trainer.data import inspect
 
     return inspect.run(job)
+
+
+def _evaluate(job: config.EvaluateConfig) -> int:
+    with environment.hidden_native_stderr():
+        from trainer.serving import evaluate
+
+    return evaluate.run(job)
+
+
+def _report(job: config.ReportConfig) -> None:
+    environment.quiet_matplotlib()
+    with environment.hidden_native_stderr():
+        from trainer.report import write
+
+    write.run(job)
 
 
 def _predict(job: config.PredictConfig) -> int:
@@ -84,6 +122,19 @@ WORDS = {
         "--json=findings.json",
         config.InspectConfig,
         _inspect,
+    ),
+    "evaluate": Word(
+        "Score a SavedModel on labelled pictures; --json for programs.",
+        "--model_dir=jobs/flowers/model --data_path='data/test-*' "
+        "--assert_accuracy_at_least=0.9 --json=scores.json",
+        config.EvaluateConfig,
+        _evaluate,
+    ),
+    "report": Word(
+        "Write a page and a model card of a job: report/ in its folder.",
+        "--job-dir=jobs/flowers",
+        config.ReportConfig,
+        _report,
     ),
     "predict": Word(
         "Say what a model sees in picture files or in a request.",

@@ -6,6 +6,8 @@ import sys
 import pytest
 
 from trainer import __version__, errors, flags, task
+from trainer.report import write
+from trainer.training import experiment
 
 TRAIN = [
     "--training_data_path=a",
@@ -129,3 +131,49 @@ def test_other_broken_pipe_is_a_bug(monkeypatch, caplog, tmp_path):
         monkeypatch.setattr(task, "_run", run)
         assert task.main([]) == 2
     assert "Internal error" in caplog.text
+
+
+@pytest.fixture
+def reported(monkeypatch):
+    """Layouts of the jobs that a report was written of."""
+    seen = []
+    monkeypatch.setattr(write, "write_report", seen.append)
+    return seen
+
+
+def end_training(monkeypatch, exit_code):
+    monkeypatch.setattr(experiment, "run", lambda _: exit_code)
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "flags", "job_dirs"),
+    [(0, [], ["c"]), (0, ["--report=false"], []), (143, [], [])],
+)
+def test_a_report_follows_a_job_that_is_done(
+    monkeypatch, reported, exit_code, flags, job_dirs
+):
+    end_training(monkeypatch, exit_code)
+    assert task.main([*TRAIN, *flags]) == exit_code
+    assert [layout.root_dir.rstrip("/") for layout in reported] == job_dirs
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (errors.DataError("It is odd."), "report | not written: It is odd. Then run: "),
+        (KeyboardInterrupt(), "report | interrupted; the job is done. Later: python"),
+        (ZeroDivisionError("oops"), "report | not written for a bug in the trainer"),
+    ],
+)
+def test_a_job_that_is_done_stays_done_without_its_report(
+    monkeypatch, caplog, error, said
+):
+    def fail(_):
+        raise error
+
+    monkeypatch.setattr(write, "write_report", fail)
+    end_training(monkeypatch, 0)
+    assert task.main(TRAIN) == 0
+    assert said in caplog.text
+    is_bug = isinstance(error, ZeroDivisionError)
+    assert ("Traceback" in caplog.text) == is_bug
