@@ -30,6 +30,14 @@ def quiet_tensorflow() -> None:
             logging.getLogger(name).setLevel(logging.ERROR)
 
 
+def quiet_matplotlib() -> None:
+    """Keeps what matplotlib says of its font cache out of the log.
+
+    Where it can't write one it makes one for the time of the process, and says so.
+    """
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
+
+
 def plain_gcsfs() -> None:
     """Keeps gcsfs from its second client, which asks each bucket for its kind first.
 
