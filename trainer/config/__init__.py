@@ -8,8 +8,11 @@ TensorFlow.
 from trainer.config.batch_predict import BatchPredictConfig
 from trainer.config.cache import CopiesFiles
 from trainer.config.convert import ConvertConfig
+from trainer.config.evaluate import EvaluateConfig
 from trainer.config.inspect import InspectConfig
 from trainer.config.predict import PredictConfig
+from trainer.config.report import ReportConfig
+from trainer.config.serve import ServeConfig
 from trainer.config.train import MODEL_IMAGE_SIZES, OPTIMIZER_ARGUMENTS, TrainConfig
 from trainer.config.tune import TuneConfig
 
@@ -19,8 +22,11 @@ __all__ = [
     "BatchPredictConfig",
     "ConvertConfig",
     "CopiesFiles",
+    "EvaluateConfig",
     "InspectConfig",
     "PredictConfig",
+    "ReportConfig",
+    "ServeConfig",
     "TrainConfig",
     "TuneConfig",
 ]

@@ -48,6 +48,16 @@ class JobLayout:
         return os.path.join(self.root_dir, "metrics.json")
 
     @property
+    def curve_path(self) -> str:
+        """The file with the course of training."""
+        return os.path.join(self.root_dir, "training.jsonl")
+
+    @property
+    def report_dir(self) -> str:
+        """Folder of the report and the model card."""
+        return os.path.join(self.root_dir, "report")
+
+    @property
     def index_path(self) -> str:
         """The file with what is known of the records."""
         return os.path.join(self.root_dir, "index.npz")
