@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 IMAGE ?= image-classification-trainer
 .DEFAULT_GOAL := help
 
-.PHONY: help setup smoke test test-slow check lint type format image lock clean
+.PHONY: help setup smoke test test-slow test-browser check lint type format image lock clean
 
 help:  ## Print this list
 	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -27,6 +27,9 @@ test: setup  ## Run the tests that need no network, GPU, root or Docker
 
 test-slow: setup  ## Run the tests that train for minutes or build the largest models
 	$(BIN)/python -m pytest -m slow
+
+test-browser: setup  ## Run the tests of the page of `serve` in headless Chromium
+	$(BIN)/python -m pytest -m browser
 
 check: lint type test  ## Run all that a change has to pass
 

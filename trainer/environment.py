@@ -5,6 +5,7 @@ import dataclasses
 import json
 import logging
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -17,6 +18,7 @@ BFLOAT16_CPU_FLAGS = frozenset({"avx512_bf16", "amx_bf16"})
 CLUSTER_VARIABLES = ("TF_CONFIG", "CLUSTER_SPEC")
 # Starts of the names by which services tell a process where it stands.
 SERVICE_VARIABLES = (*CLUSTER_VARIABLES, "CLOUD_ML_", "AIP_")
+MAX_PORT = 65535
 _QUIET_LEVEL = "3"
 _STDERR = 2
 
@@ -30,6 +32,14 @@ def quiet_tensorflow() -> None:
         # Deprecations inside of libraries are nothing that a job's owner can mend.
         for name in ("tensorflow", "absl"):
             logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def quiet_matplotlib() -> None:
+    """Keeps what matplotlib says of its font cache out of the log.
+
+    Where it can't write one it makes one for the time of the process, and says so.
+    """
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
 
 
 def plain_gcsfs() -> None:
@@ -187,3 +197,47 @@ def vertex_endpoint(region: str) -> str:
     """The address of Vertex AI, else that of gcloud's variable for another one."""
     given = os.environ.get("CLOUDSDK_API_ENDPOINT_OVERRIDES_AIPLATFORM", "")
     return given.rstrip("/") or f"{region}-aiplatform.googleapis.com"
+
+
+def model_uri() -> str:
+    """The folder of the model that Vertex AI wants served; empty elsewhere.
+
+    Source of this and of the three below: cloud.google.com/vertex-ai/docs/predictions/
+    custom-container-requirements.
+    """
+    return os.environ.get("AIP_STORAGE_URI", "")
+
+
+def http_port(default: int) -> int:
+    """The port that Vertex AI wants served, else `default`.
+
+    Raises:
+        ConfigError: If AIP_HTTP_PORT is no port.
+    """
+    text = os.environ.get("AIP_HTTP_PORT") or str(default)
+    if not text.isdecimal() or not 0 <= int(text) <= MAX_PORT:
+        raise errors.ConfigError(
+            f"The environment variable AIP_HTTP_PORT must be a port, 0 to {MAX_PORT}, "
+            f"got {text[:80]!r}; unset it, or give --port."
+        )
+    return int(text)
+
+
+def health_route(default: str) -> str:
+    """Where Vertex AI asks whether the server is ready, else `default`."""
+    return _route("AIP_HEALTH_ROUTE", default)
+
+
+def predict_route(default: str) -> str:
+    """Where Vertex AI sends requests for predictions, else `default`."""
+    return _route("AIP_PREDICT_ROUTE", default)
+
+
+def _route(variable: str, default: str) -> str:
+    route = os.environ.get(variable) or default
+    if not re.fullmatch(r"/[^{}?#\s]*", route):
+        raise errors.ConfigError(
+            f"The environment variable {variable} must be a path such as {default}, "
+            f"got {route[:80]!r}; correct it, or unset it."
+        )
+    return route

@@ -6,6 +6,8 @@ its flags were checked.
 """
 
 import logging
+import os
+import select
 import sys
 import textwrap
 from collections.abc import Callable, Sequence
@@ -18,6 +20,8 @@ EXIT_JOB_ERROR = 1
 EXIT_BUG = 2
 # As a shell reports a process that ended by Ctrl-C.
 EXIT_INTERRUPTED = 130
+# As a shell reports a process that ended by SIGPIPE.
+EXIT_READER_GONE = 141
 
 
 class Word(NamedTuple):
@@ -36,7 +40,30 @@ def _train(job: config.TrainConfig) -> int:
     with environment.hidden_native_stderr():
         from trainer.training import experiment
 
-    return experiment.run(job)
+    exit_code = experiment.run(job)
+    if exit_code == EXIT_OK and job.report:
+        _report_of_training(job)
+    return exit_code
+
+
+def _report_of_training(job: config.TrainConfig) -> None:
+    """Writes the report of a job that is done: it stays done whatever happens here."""
+    command = f"python -m trainer.task report --job-dir={job.job_dir}"
+    environment.quiet_matplotlib()
+    try:
+        from trainer.report import write
+        from trainer.training.layout import own_layout
+
+        write.write_report(own_layout(job.job_dir))
+    except errors.JobError as error:
+        logging.warning("report | not written: %s Then run: %s", error, command)
+    except KeyboardInterrupt:
+        logging.warning("report | interrupted; the job is done. Later: %s", command)
+    except Exception:
+        logging.exception(
+            "report | not written for a bug in the trainer; the job is done, and its "
+            "model is in place."
+        )
 
 
 def _convert(job: config.ConvertConfig) -> None:
@@ -49,6 +76,21 @@ def _inspect(job: config.InspectConfig) -> int:
     from trainer.data import inspect
 
     return inspect.run(job)
+
+
+def _evaluate(job: config.EvaluateConfig) -> int:
+    with environment.hidden_native_stderr():
+        from trainer.serving import evaluate
+
+    return evaluate.run(job)
+
+
+def _report(job: config.ReportConfig) -> None:
+    environment.quiet_matplotlib()
+    with environment.hidden_native_stderr():
+        from trainer.report import write
+
+    write.run(job)
 
 
 def _tune(job: config.TuneConfig) -> int:
@@ -67,6 +109,18 @@ def _batch_predict(job: config.BatchPredictConfig) -> None:
     from trainer.serving import batch_predict
 
     batch_predict.run(job)
+
+
+def _serve(job: config.ServeConfig) -> None:
+    try:
+        with environment.hidden_native_stderr():
+            from trainer.serving.server import serve
+    except ModuleNotFoundError as error:
+        raise errors.ConfigError(
+            f"serve needs FastAPI and what goes with it, found less ({error}); run "
+            "pip install 'image-classification-trainer[serve]'."
+        ) from error
+    serve.run(job)
 
 
 def _submit_job(job: config.SubmitConfig) -> int:
@@ -127,6 +181,19 @@ WORDS = {
         config.InspectConfig,
         _inspect,
     ),
+    "evaluate": Word(
+        "Score a SavedModel on labelled pictures; --json for programs.",
+        "--model_dir=jobs/flowers/model --data_path='data/test-*' "
+        "--assert_accuracy_at_least=0.9 --json=scores.json",
+        config.EvaluateConfig,
+        _evaluate,
+    ),
+    "report": Word(
+        "Write a page and a model card of a job: report/ in its folder.",
+        "--job-dir=jobs/flowers",
+        config.ReportConfig,
+        _report,
+    ),
     "tune": Word(
         "Train several times, and find the flags that train best.",
         "--config=config.yaml --job-dir=jobs/tuned -- "
@@ -147,6 +214,12 @@ WORDS = {
         "--input_paths='requests/*.jsonl' --output_path=predictions",
         config.BatchPredictConfig,
         _batch_predict,
+    ),
+    "serve": Word(
+        "Answer for pictures over HTTP, with a page to try it.",
+        "--model_dir=jobs/flowers/model --model_name=flowers --port=8080",
+        config.ServeConfig,
+        _serve,
     ),
     "jobs submit training": Word(
         "Start a training job on this machine, as gcloud did.",
@@ -210,7 +283,10 @@ def main(argv: Sequence[str]) -> int:
         level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S"
     )
     try:
-        return _run(list(argv))
+        code = _run(list(argv))
+        # Here, since an error while Python ends could not be caught.
+        sys.stdout.flush()
+        return code
     except errors.JobError as error:
         for line in str(error).splitlines():
             logging.error("%s: %s", type(error).__name__, line)
@@ -218,11 +294,28 @@ def main(argv: Sequence[str]) -> int:
     except KeyboardInterrupt:
         logging.error("Interrupted before there was anything to save.")
         return EXIT_INTERRUPTED
-    except Exception:
+    except Exception as error:
+        if isinstance(error, BrokenPipeError) and _has_lost_reader():
+            return EXIT_READER_GONE
         logging.exception(
             "Internal error; this is a bug in the trainer, not in the job."
         )
         return EXIT_BUG
+
+
+def _has_lost_reader() -> bool:
+    """True if who reads standard output has closed it, as `head` does when it is done.
+
+    What is left to write then goes nowhere.
+    """
+    output = sys.stdout.fileno()
+    poll = select.poll()
+    # An error is reported without being asked for.
+    poll.register(output, 0)
+    if not any(events & select.POLLERR for _, events in poll.poll(0)):
+        return False
+    os.dup2(os.open(os.devnull, os.O_WRONLY), output)
+    return True
 
 
 def _run(argv: list[str]) -> int:

@@ -12,6 +12,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 from tests import jobs, pictures
+from trainer.training import training_curve
 
 FLAGS = {"max_steps": 60, "train_steps_per_eval": 20, "checkpoint_secs": 1}
 
@@ -68,6 +69,17 @@ def uninterrupted(data_dir, tmp_path_factory):
     return job_dir
 
 
+def assert_curve_is_whole(job_dir):
+    """No step is in it twice, and none is missing but by the batch that failed."""
+    points = training_curve.read_curve(str(job_dir / "training.jsonl")).points
+    starts = [point.step - point.num_steps for point in points]
+    ends = [point.step for point in points]
+    assert ends[-1] == FLAGS["max_steps"]
+    gaps = np.array(starts) - [0, *ends[:-1]]
+    assert gaps.min() >= 0
+    assert np.count_nonzero(gaps) <= 1
+
+
 def assert_same(job_dir, uninterrupted):
     found, expected = (read_weights(one, 60) for one in (job_dir, uninterrupted))
     assert found.keys() == expected.keys()
@@ -75,6 +87,7 @@ def assert_same(job_dir, uninterrupted):
         np.testing.assert_array_equal(found[name], value, err_msg=name)
     assert read_evaluations(job_dir) == read_evaluations(uninterrupted)
     assert read_model(job_dir) == read_model(uninterrupted)
+    assert_curve_is_whole(job_dir)
 
 
 def test_sigterm_saves_and_the_same_command_resumes(data_dir, uninterrupted, tmp_path):

@@ -11,6 +11,8 @@ import pytest
 import tensorflow as tf
 
 from tests import jobs, pictures
+from trainer import config
+from trainer.serving import evaluate
 
 
 @pytest.fixture(scope="module")
@@ -23,6 +25,7 @@ def job(data_dir, tmp_path_factory):
         job_dir,
         max_steps=30,
         train_steps_per_eval=10,
+        report="true",
         env={"CLOUD_ML_HP_METRIC_FILE": str(metric_file)},
     )
     return job_dir, log, metric_file
@@ -41,6 +44,8 @@ def test_the_documented_files_are_there(job):
         "logs",
         "metrics.json",
         "model",
+        "report",
+        "training.jsonl",
     ]
     assert sorted(os.listdir(job_dir / "model")) == [
         "deployment_config.yaml",
@@ -48,6 +53,7 @@ def test_the_documented_files_are_there(job):
         "saved_model.pb",
         "variables",
     ]
+    assert sorted(os.listdir(job_dir / "report")) == ["index.html", "model_card.md"]
     assert "model.ckpt-30.index" in os.listdir(job_dir / "checkpoints")
 
 
@@ -59,6 +65,9 @@ def test_metrics_hold_every_evaluation_and_the_flags(metrics):
     best = max(one["top_1_accuracy"] for one in metrics["evaluations"])
     assert metrics["best"]["top_1_accuracy"] == best
     assert metrics["flags"]["model_type"] == "resnet-18"
+    assert metrics["resolved"]["train_steps_per_eval"] == 10
+    assert metrics["resolved"]["num_training_images"] == 36
+    assert metrics["resolved"]["label_offset"] == 1
 
 
 def test_three_colours_are_learned(metrics):
@@ -96,6 +105,27 @@ def test_saved_model_cli_answers_as_the_evaluation_counted(job, metrics, tmp_pat
     assert [key.decode() for key in answer["key"]] == [str(one) for one in range(10)]
 
 
+def test_evaluate_counts_as_the_job_did(data_dir, job, metrics, tmp_path):
+    accuracy = metrics["best"]["top_1_accuracy"]
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "trainer.task", "evaluate"),
+            f"--model_dir={job[0]}/model",
+            f"--data_path={data_dir}/validation-*",
+            f"--json={tmp_path}/scores.json",
+            f"--assert_accuracy_at_least={accuracy}",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    scores = json.loads((tmp_path / "scores.json").read_text())
+    assert scores["top_1_accuracy"] == accuracy
+    assert scores["top_5_accuracy"] == metrics["best"]["top_5_accuracy"]
+    assert "top-1 accuracy" in done.stdout
+
+
 def test_events_hold_the_documented_scalars(job):
     tags = {}
     for split in ("train", "validation"):
@@ -106,7 +136,21 @@ def test_events_hold_the_documented_scalars(job):
             for value in event.summary.value
         }
     assert tags["validation"] == {"top_1_accuracy", "top_5_accuracy", "loss"}
-    assert tags["train"] >= {"loss", "learning_rate", "images_per_second"}
+    assert tags["train"] == {
+        "loss",
+        "accuracy",
+        "learning_rate",
+        "images_per_second",
+        "input_wait_share",
+    }
+
+
+def test_the_report_has_what_the_job_did(job, metrics):
+    page = (job[0] / "report" / "index.html").read_text()
+    right = round(10 * metrics["best"]["top_1_accuracy"])
+    assert f"{right} are right. In training, {right} were counted." in page
+    for text in ("training, smoothed", "Confusions", "Images of each class"):
+        assert text in page
 
 
 def test_the_tuning_agent_hears_of_each_evaluation(job, metrics):
@@ -117,7 +161,7 @@ def test_the_tuning_agent_hears_of_each_evaluation(job, metrics):
 
 
 def test_the_log_has_one_form_and_nothing_of_tensorflows(job):
-    kinds = r"data|model|job|train|eval|done"
+    kinds = r"data|model|job|train|eval|done|report"
     for line in job[1].splitlines():
         assert re.match(rf"\d\d:\d\d:\d\d ({kinds}) +\| ", line), line
     assert re.search(
@@ -173,8 +217,28 @@ def test_a_batch_larger_than_the_data_crosses_epochs(data_dir, tmp_path):
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
 def test_lower_precisions_train_and_export_float32(data_dir, tmp_path, precision):
-    log = jobs.run_ok(data_dir, tmp_path, precision=precision, max_steps=2)
+    log = jobs.run_ok(
+        data_dir,
+        tmp_path,
+        precision=precision,
+        max_steps=2,
+        # What is left of the loss is what evaluate computes.
+        label_smoothing=0,
+        weight_decay=0,
+    )
     assert f"{precision}, on the CPU" in log
     loaded = tf.saved_model.load(str(tmp_path / "model"))
     outputs = loaded.signatures["serving_default"].structured_outputs
     assert outputs["probabilities"].dtype == tf.float32
+    scores_path = tmp_path / "scores.json"
+    evaluate.run(
+        config.EvaluateConfig(
+            model_dir=str(tmp_path / "model"),
+            data_path=f"{data_dir}/validation-*",
+            json=str(scores_path),
+        )
+    )
+    scores = json.loads(scores_path.read_text())
+    best = json.loads((tmp_path / "metrics.json").read_text())["best"]
+    assert scores["top_1_accuracy"] == pytest.approx(best["top_1_accuracy"])
+    assert scores["loss"] == pytest.approx(best["loss"], abs=1e-4)

@@ -116,3 +116,34 @@ def test_vertex_folders_lose_the_slash_at_their_end(monkeypatch):
     assert found.checkpoint_dir == "gs://b/out/1/checkpoints"
     assert found.log_dir == "gs://b/out/1/logs"
     assert found.root_dir == "gs://b/out/1"
+
+
+def test_the_platform_says_what_to_serve(monkeypatch):
+    for name in ("STORAGE_URI", "HTTP_PORT", "HEALTH_ROUTE", "PREDICT_ROUTE"):
+        monkeypatch.setenv(f"AIP_{name}", "")
+    assert environment.model_uri() == ""
+    assert environment.http_port(8080) == 8080
+    assert environment.health_route("/health") == "/health"
+    assert environment.predict_route("/predict") == "/predict"
+    monkeypatch.setenv("AIP_STORAGE_URI", "gs://bucket/model")
+    monkeypatch.setenv("AIP_HTTP_PORT", "8888")
+    monkeypatch.setenv("AIP_HEALTH_ROUTE", "/v1/endpoints/7/deployedModels/9")
+    monkeypatch.setenv("AIP_PREDICT_ROUTE", "/v1/endpoints/7/deployedModels/9:predict")
+    assert environment.model_uri() == "gs://bucket/model"
+    assert environment.http_port(8080) == 8888
+    assert environment.health_route("/health") == "/v1/endpoints/7/deployedModels/9"
+    assert environment.predict_route("/predict").endswith("/9:predict")
+
+
+@pytest.mark.parametrize("text", ["web", "65536", "-1", "80.0"])
+def test_a_broken_port_is_named(monkeypatch, text):
+    monkeypatch.setenv("AIP_HTTP_PORT", text)
+    with pytest.raises(errors.ConfigError, match="AIP_HTTP_PORT must be a port"):
+        environment.http_port(8080)
+
+
+@pytest.mark.parametrize("text", ["health", "/a b", "/{name}", "/a?b"])
+def test_a_broken_route_is_named(monkeypatch, text):
+    monkeypatch.setenv("AIP_HEALTH_ROUTE", text)
+    with pytest.raises(errors.ConfigError, match="AIP_HEALTH_ROUTE must be a path"):
+        environment.health_route("/health")

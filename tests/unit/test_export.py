@@ -4,8 +4,10 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
 
 from trainer.data import images as preprocessing
+from trainer.models import factory
 from trainer.serving import export
 
 IMAGE_SIZE = 32
@@ -55,6 +57,26 @@ def expected_probabilities(model, jpegs):
     ]
     logits = model(preprocessing.normalize(tf.stack(rows)), training=False)
     return tf.nn.softmax(logits).numpy()
+
+
+def test_what_only_training_needs_is_left_out(tmp_path):
+    network = factory.build_model(
+        "efficientnet-b0", num_classes=3, image_size=32, precision="float32", seed=0
+    )
+    export.export_saved_model(
+        network, str(tmp_path / "model"), image_size=32, num_classes=3
+    )
+    saved = saved_model_pb2.SavedModel()
+    saved.ParseFromString((tmp_path / "model" / "saved_model.pb").read_bytes())
+    graph = saved.meta_graphs[0].graph_def
+    assert "IdentityN" not in {node.op for node in graph.node}
+    nodes = {node.name: node for node in graph.node}
+    fed = {source for node in graph.node for source in node.input}
+    outputs = {"ArgMax", "Identity", "softmax_tensor"}
+    # Every node is read by another: none is left over from a gradient.
+    assert nodes.keys() - {source.partition(":")[0].strip("^") for source in fed} == (
+        outputs
+    )
 
 
 def serve(export_dir, jpegs, *, keys=None, signature="serving_default"):

@@ -34,9 +34,15 @@ def test_it_knows_what_was_evaluated():
 def test_metrics_json_has_everything_and_restores(tmp_path):
     path = tmp_path / "metrics.json"
     skipped = {"training": [{"path": "train-0", "record": 7}]}
-    build(0.5, 0.9).save(str(path), flags={"seed": 3}, bad_records=skipped)
+    build(0.5, 0.9).save(
+        str(path),
+        flags={"seed": 3},
+        resolved={"device": "the CPU"},
+        bad_records=skipped,
+    )
     content = json.loads(path.read_text())
     assert content["flags"] == {"seed": 3}
+    assert content["resolved"] == {"device": "the CPU"}
     assert content["bad_records"] == skipped
     assert content["best"] == {"step": 20, "top_1_accuracy": 0.9, "loss": 1.0}
     restored = history.History(content["evaluations"])

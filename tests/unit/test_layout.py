@@ -1,7 +1,7 @@
 import pytest
 
 from trainer.environment import VertexOutputs
-from trainer.training.layout import JobLayout
+from trainer.training.layout import JobLayout, own_layout
 
 
 def test_a_job_has_the_documented_folders():
@@ -10,6 +10,8 @@ def test_a_job_has_the_documented_folders():
     assert layout.checkpoint_dir == "jobs/flowers/checkpoints"
     assert layout.log_dir == "jobs/flowers/logs"
     assert layout.metrics_path == "jobs/flowers/metrics.json"
+    assert layout.curve_path == "jobs/flowers/training.jsonl"
+    assert layout.report_dir == "jobs/flowers/report"
 
 
 def test_a_trial_shares_nothing_with_other_trials():
@@ -18,6 +20,7 @@ def test_a_trial_shares_nothing_with_other_trials():
     assert layout.checkpoint_dir == "jobs/flowers/7/checkpoints"
     assert layout.log_dir == "jobs/flowers/7/logs"
     assert layout.metrics_path == "jobs/flowers/7/metrics.json"
+    assert layout.report_dir == "jobs/flowers/7/report"
 
 
 def vertex(root):
@@ -46,3 +49,13 @@ def test_one_vertex_folder_may_come_alone():
     assert layout.log_dir == "gs://b/logs"
     assert layout.model_dirs == ("jobs/flowers/model",)
     assert layout.checkpoint_dir == "jobs/flowers/checkpoints"
+
+
+def test_a_process_finds_the_layout_of_its_own_job(monkeypatch):
+    monkeypatch.setenv("CLOUD_ML_TRIAL_ID", "7")
+    monkeypatch.setenv("AIP_MODEL_DIR", "gs://b/out/7/model/")
+    for name in ("AIP_CHECKPOINT_DIR", "AIP_TENSORBOARD_LOG_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    layout = own_layout("jobs/flowers")
+    assert layout.model_dirs == ("gs://b/out/7/model",)
+    assert layout.report_dir == "jobs/flowers/7/report"

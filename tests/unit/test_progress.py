@@ -8,9 +8,12 @@ from trainer.training import progress
 
 WINDOW = progress.TrainingWindow(
     step=400,
+    num_steps=20,
     loss=0.5123,
     accuracy=0.8714,
     learning_rate=0.0321,
+    secs=10.0,
+    wait_secs=0.5,
     images_per_second=118.04,
     steps_per_second=2.0,
 )

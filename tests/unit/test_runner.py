@@ -34,7 +34,8 @@ class Trainer:
         self._clock.now += num_steps * self._secs_a_step
         self.num_steps_done += num_steps
         is_broken = self._nan_at is not None and self.num_steps_done > self._nan_at
-        return steps.Progress(num_steps, math.nan if is_broken else 2.0, 0.25)
+        loss = math.nan if is_broken else 2.0
+        return steps.Progress(num_steps, loss, 0.25, wait_secs=0.1 * num_steps)
 
 
 class Clock:
@@ -68,11 +69,19 @@ class Batches:
         return is_new
 
 
-def build(trainer, windows=None, interruption=None, report_secs=10, batches=None):
+def build(
+    trainer,
+    windows=None,
+    interruption=None,
+    report_secs=10,
+    batches=None,
+    recorded=None,
+):
     return runner.Runner(
         trainer,
         batches or Batches(),
         interruption=interruption or Interruption(),
+        record=(recorded if recorded is not None else []).append,
         observers=[] if windows is None else [windows.append],
         report_secs=report_secs,
     )
@@ -110,12 +119,45 @@ def test_windows_cover_the_report_interval(clock):
     assert window.accuracy == 0.25
     assert window.images_per_second == pytest.approx(20)
     assert window.learning_rate == pytest.approx(2.0)
+    assert (window.num_steps, window.secs) == (21, 10.5)
+    assert window.wait_secs == pytest.approx(2.1)
 
 
 def test_it_saves_at_the_interval(clock):
     saved, trainer = [], Trainer(clock)
     build(trainer).train(60, save=lambda: saved.append(clock.now), save_secs=10)
     assert saved == [10.5, 20.5]
+
+
+def test_each_step_is_recorded_before_it_is_saved(clock):
+    recorded, found = [], []
+    trainer = Trainer(clock)
+
+    def save():
+        found.append((sum(one.num_steps for one in recorded), trainer.num_steps_done))
+
+    build(trainer, recorded=recorded).train(60, save=save, save_secs=10)
+    assert len(found) == 2
+    assert all(num_recorded == num_done for num_recorded, num_done in found)
+    assert [one.step for one in recorded] == [1, *range(3, 60, 2), 60]
+
+
+def test_a_signal_does_not_lose_the_record_of_the_steps_before_it(clock):
+    recorded, interruption = [], Interruption()
+    interruption.defer()
+    trainer = Trainer(clock)
+    take_steps = trainer.train_steps
+
+    def take_and_signal(*arguments):
+        if trainer.num_steps_done >= 5:
+            interruption._receive(15, None)
+        return take_steps(*arguments)
+
+    trainer.train_steps = take_and_signal
+    job = build(trainer, interruption=interruption, recorded=recorded)
+    with pytest.raises(Interrupted):
+        job.train(50, save=ignore, save_secs=100)
+    assert sum(one.num_steps for one in recorded) == trainer.num_steps_done > 0
 
 
 def test_a_loss_that_is_no_number_ends_the_job(clock):

@@ -1,8 +1,13 @@
 import logging
+import pathlib
+import subprocess
+import sys
 
 import pytest
 
 from trainer import __version__, errors, flags, task
+from trainer.report import write
+from trainer.training import experiment
 
 TRAIN = [
     "--training_data_path=a",
@@ -119,3 +124,84 @@ def test_the_exit_code_of_a_word_is_passed_on(monkeypatch):
     word = task.WORDS["train"]._replace(run=lambda _: 143)
     monkeypatch.setitem(task.WORDS, "train", word)
     assert task.main(TRAIN) == 143
+
+
+@pytest.mark.parametrize("size", [10, 1_000_000], ids=["at the end", "in the middle"])
+def test_reader_that_closed_the_output_is_no_bug(size):
+    code = (
+        "import sys; from trainer import task\n"
+        "sys.stdin.readline()\n"
+        f"task._run = lambda _: sys.stdout.write('x' * {size}) and 0\n"
+        "sys.exit(task.main([]))"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=pathlib.Path(__file__).resolve().parents[2],
+        text=True,
+    )
+    process.stdout.close()
+    process.stdin.write("\n")
+    process.stdin.close()
+    assert process.stderr.read() == ""
+    process.stderr.close()
+    assert process.wait(timeout=60) == 141
+
+
+def test_other_broken_pipe_is_a_bug(monkeypatch, caplog, tmp_path):
+    def run(_):
+        raise BrokenPipeError
+
+    with open(tmp_path / "out", "w") as output:
+        monkeypatch.setattr(sys, "stdout", output)
+        monkeypatch.setattr(task, "_run", run)
+        assert task.main([]) == 2
+    assert "Internal error" in caplog.text
+
+
+@pytest.fixture
+def reported(monkeypatch):
+    """Layouts of the jobs that a report was written of."""
+    seen = []
+    monkeypatch.setattr(write, "write_report", seen.append)
+    return seen
+
+
+def end_training(monkeypatch, exit_code):
+    monkeypatch.setattr(experiment, "run", lambda _: exit_code)
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "flags", "job_dirs"),
+    [(0, [], ["c"]), (0, ["--report=false"], []), (143, [], [])],
+)
+def test_a_report_follows_a_job_that_is_done(
+    monkeypatch, reported, exit_code, flags, job_dirs
+):
+    end_training(monkeypatch, exit_code)
+    assert task.main([*TRAIN, *flags]) == exit_code
+    assert [layout.root_dir.rstrip("/") for layout in reported] == job_dirs
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (errors.DataError("It is odd."), "report | not written: It is odd. Then run: "),
+        (KeyboardInterrupt(), "report | interrupted; the job is done. Later: python"),
+        (ZeroDivisionError("oops"), "report | not written for a bug in the trainer"),
+    ],
+)
+def test_a_job_that_is_done_stays_done_without_its_report(
+    monkeypatch, caplog, error, said
+):
+    def fail(_):
+        raise error
+
+    monkeypatch.setattr(write, "write_report", fail)
+    end_training(monkeypatch, 0)
+    assert task.main(TRAIN) == 0
+    assert said in caplog.text
+    is_bug = isinstance(error, ZeroDivisionError)
+    assert ("Traceback" in caplog.text) == is_bug

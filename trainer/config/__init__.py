@@ -8,6 +8,7 @@ TensorFlow.
 from trainer.config.batch_predict import BatchPredictConfig
 from trainer.config.cache import CopiesFiles
 from trainer.config.convert import ConvertConfig
+from trainer.config.evaluate import EvaluateConfig
 from trainer.config.inspect import InspectConfig
 from trainer.config.jobs import (
     CancelJobConfig,
@@ -20,6 +21,8 @@ from trainer.config.jobs import (
     parse_pairs,
 )
 from trainer.config.predict import PredictConfig
+from trainer.config.report import ReportConfig
+from trainer.config.serve import ServeConfig
 from trainer.config.train import MODEL_IMAGE_SIZES, OPTIMIZER_ARGUMENTS, TrainConfig
 from trainer.config.tune import TuneConfig
 
@@ -32,9 +35,12 @@ __all__ = [
     "CopiesFiles",
     "DescribeJobConfig",
     "DescribedJob",
+    "EvaluateConfig",
     "InspectConfig",
     "ListJobsConfig",
     "PredictConfig",
+    "ReportConfig",
+    "ServeConfig",
     "StreamLogsConfig",
     "SubmitConfig",
     "ToVertexConfig",

@@ -11,6 +11,7 @@ from trainer.config.beam import (
     temp_location_knob,
 )
 from trainer.config.knobs import knob
+from trainer.config.model_dir import model_dir_knob
 
 JSON, TEXT = "JSON", "TEXT"
 TF_RECORD, TF_RECORD_GZIP = "TF_RECORD", "TF_RECORD_GZIP"
@@ -24,11 +25,7 @@ class BatchPredictConfig(RunsBeam):
     Names are those of AI Platform's PredictionInput.
     """
 
-    model_dir: str = knob(
-        "",
-        "Folder with saved_model.pb, such as JOB_DIR/model, local or gs://.",
-        required=True,
-    )
+    model_dir: str = model_dir_knob()
     data_format: str = knob(
         "",
         'JSON: a line of {"image_bytes": {"b64": "..."}, "key": "..."} an instance; '

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Iterator
 
 from trainer.config.knobs import knob
+from trainer.config.model_dir import model_dir_knob
 
 STANDARD_STREAM = "-"
 
@@ -12,11 +13,7 @@ STANDARD_STREAM = "-"
 class PredictConfig:
     """What `predict` says the classes of."""
 
-    model_dir: str = knob(
-        "",
-        "Folder with saved_model.pb, such as JOB_DIR/model, local or gs://.",
-        required=True,
-    )
+    model_dir: str = model_dir_knob()
     images: tuple[str, ...] = knob(
         (),
         "Pictures: files, globs, or folders with files of known suffixes at any depth, "

@@ -193,6 +193,12 @@ class TrainConfig(CopiesFiles):
         "Seconds between checkpoints; each evaluation saves one as well.",
         minimum=1,
     )
+    report: bool = knob(
+        True,
+        "Write report/index.html and report/model_card.md at the end, for which the "
+        "best model is scored once more, from its files. A report that can't be "
+        "written is only warned of.",
+    )
     cache_dir: str = cache_dir_knob()
     cache_gb: float = cache_gb_knob()
 

@@ -26,17 +26,17 @@ UNREADABLE = (ValueError, LookupError, TypeError, OSError, zipfile.BadZipFile)
 class IndexCache:
     """Contents of TFRecord files by path."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str | None) -> None:
         """Reads what an earlier run saved; without that, starts empty.
 
         Args:
-            path: The cache's file; need not be there.
+            path: The cache's file; need not be there. None if nothing is kept.
         """
         self._path = path
         self._keys: dict[str, list[Any]] = {}
         self._contents: dict[str, ShardContent] = {}
         self._is_changed = False
-        saved = storage.read_bytes(path)
+        saved = None if path is None else storage.read_bytes(path)
         if saved is None:
             return
         try:
@@ -63,7 +63,7 @@ class IndexCache:
         Raises:
             StorageError: If it can't be written.
         """
-        if not self._is_changed:
+        if not self._is_changed or self._path is None:
             return
         contents = self._contents.values()
         shards = [

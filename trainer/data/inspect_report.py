@@ -5,7 +5,7 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from trainer.data import class_table
+from trainer.data import class_table, text_table
 from trainer.data.copies import Copies, Copy, Group, count_by_place
 from trainer.data.label_range import LabelRange
 from trainer.data.survey import Split
@@ -56,7 +56,7 @@ def _format_splits(splits: Sequence[Split]) -> list[str]:
         ]
         for split in splits
     ]
-    return _align(rows)
+    return text_table.align(rows)
 
 
 def _format_classes(survey: Survey) -> list[str]:
@@ -99,7 +99,7 @@ def _format_pictures(splits: Sequence[Split]) -> list[str]:
                 for split in splits
             ]
             rows.append([f"{side} {statistic}", *numbers])
-    return _align(rows)
+    return text_table.align(rows)
 
 
 def summarize(split: Split, side: str) -> dict[str, int]:
@@ -155,7 +155,7 @@ def _format_copies(survey: Survey) -> list[str]:
         [_name_place(survey.splits, place), f"{exact[place]:,}", f"{near[place]:,}"]
         for place in places
     ]
-    return [*_align(rows), *_format_groups(survey.splits, survey.copies)]
+    return [*text_table.align(rows), *_format_groups(survey.splits, survey.copies)]
 
 
 def _name_place(splits: Sequence[Split], place: tuple[int, ...]) -> str:
@@ -211,21 +211,4 @@ def _format_verdict(verdict: Verdict) -> list[str]:
         *lines,
         "A train job on this data would fail:",
         *(_INDENT + failure for failure in verdict.failures),
-    ]
-
-
-def _align(rows: Sequence[Sequence[str]]) -> list[str]:
-    """The first column to the left, numbers to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(
-            [
-                f"{row[0]:{widths[0]}}",
-                *(
-                    f"{cell:>{width}}"
-                    for cell, width in zip(row[1:], widths[1:], strict=True)
-                ),
-            ]
-        ).rstrip()
-        for row in rows
     ]

@@ -196,6 +196,20 @@ class TrainingInput:
         return images.decode_for_training(encoded, seed, image_size=self._image_size)
 
 
+def select_records(num_records: int, num_images: int) -> np.ndarray:
+    """The records that an evaluation scores.
+
+    Args:
+        num_records: Records of the split.
+        num_images: How many to take; 0, or more than there are, takes all.
+
+    Returns:
+        int64 [images], evenly spaced, rising.
+    """
+    count = min(num_images, num_records) or num_records
+    return np.arange(count) * num_records // count
+
+
 class EvaluationInput:
     """All records once, or evenly spaced ones, in batches of one size."""
 
@@ -218,12 +232,12 @@ class EvaluationInput:
         self._source = source
         self._image_size = image_size
         self._batch_size = batch_size
-        num_records = len(source.index)
-        count = min(num_images, num_records) or num_records
+        selected = select_records(len(source.index), num_images)
+        count = len(selected)
         self.num_batches = -(-count // batch_size)
         slots = np.arange(self.num_batches * batch_size)
         # Padding repeats the last record, so that every batch has one shape.
-        self._records = np.minimum(slots, count - 1) * num_records // count
+        self._records = selected[np.minimum(slots, count - 1)]
         self._weights = (slots < count).astype(np.float32)
 
     def open(self, batch: int) -> tf.data.Dataset:

@@ -108,7 +108,8 @@ def find_size(path: str) -> int | None:
         StorageError: If Cloud Storage refuses to tell.
     """
     if is_gs(path):
-        return gcs.find_size(path)
+        file = gcs.stat(path)
+        return None if file is None else file.num_bytes
     try:
         return os.path.getsize(path)
     except OSError:

@@ -160,10 +160,16 @@ def stat(path: str) -> StoredFile | None:
     """The file as it is now, or None if there is none.
 
     Raises:
-        StorageError: If the bucket can't be listed.
+        StorageError: If it can't be read.
     """
-    files = {file.path: file for file in list_prefix(path).files}
-    return files.get(path)
+    bucket, name = split_gs(path)
+    with (
+        contextlib.suppress(FileNotFoundError),
+        gcs_errors.explained(path, READ, absent_is_fine=True),
+    ):
+        item = _client().call("GET", "b/{}/o/{}", bucket, name, json_out=True)
+        return _stored_file(bucket, item)
+    return None
 
 
 def download(file: StoredFile, local_path: str) -> None:
@@ -192,21 +198,6 @@ def read_bytes(path: str) -> bytes | None:
         gcs_errors.explained(path, READ, absent_is_fine=True),
     ):
         return bytes(_client().cat_file("/".join(split_gs(path))))
-    return None
-
-
-def find_size(path: str) -> int | None:
-    """Bytes of an object, or None if there is none.
-
-    Raises:
-        StorageError: If it can't be read.
-    """
-    with (
-        contextlib.suppress(FileNotFoundError),
-        gcs_errors.explained(path, READ, absent_is_fine=True),
-    ):
-        item = _client().call("GET", "b/{}/o/{}", *split_gs(path), json_out=True)
-        return int(item["size"])
     return None
 
 

@@ -5,7 +5,7 @@ import dataclasses
 import functools
 import logging
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 
@@ -29,7 +29,7 @@ from trainer.training import (
     summaries,
 )
 from trainer.training.interruption import Interrupted, Interruption
-from trainer.training.layout import JobLayout
+from trainer.training.layout import JobLayout, own_layout
 
 
 def run(config: TrainConfig) -> int:
@@ -63,6 +63,8 @@ class _Parts(NamedTuple):
     trainer: steps.Trainer
     evaluator: steps.Evaluator
     state: job_state.JobState
+    # What defaults came to, for metrics.json.
+    resolved: dict[str, Any]
 
 
 def _run(config: TrainConfig, interruption: Interruption) -> None:
@@ -88,9 +90,7 @@ def _build_parts(config: TrainConfig) -> _Parts:
     """Checks the data and the job-dir first: a model takes longer to build."""
     for warning in config.warnings():
         logging.warning(warning)
-    layout = JobLayout(
-        config.job_dir, environment.trial_id(), environment.vertex_outputs()
-    )
+    layout = own_layout(config.job_dir)
     if storage.is_gs(layout.root_dir):
         # Leaves nothing behind, and the data may take minutes to come.
         storage.make_writable_dir(layout.root_dir, "job-dir")
@@ -109,7 +109,25 @@ def _build_parts(config: TrainConfig) -> _Parts:
         )
         evaluator = steps.Evaluator(config, scored, strategy)
     state = job_state.JobState(config, layout, trainer, data.bad_records)
-    return _Parts(layout, known, data, trainer, evaluator, state)
+    resolved = _resolve(config, data, precision)
+    return _Parts(layout, known, data, trainer, evaluator, state, resolved)
+
+
+def _resolve(
+    config: TrainConfig, data: inputs.Inputs, precision: str
+) -> dict[str, Any]:
+    return {
+        "image_size": config.resolved_image_size,
+        "eval_batch_size": config.resolved_eval_batch_size,
+        "train_steps_per_eval": config.resolved_train_steps_per_eval(data.num_training),
+        "decay_steps": config.resolved_decay_steps,
+        "optimizer_arguments": config.resolved_optimizer_arguments,
+        "label_offset": data.training.label_offset,
+        "precision": precision,
+        "device": distribution.describe_device(),
+        "num_training_images": data.num_training,
+        "num_validation_images": len(data.validation.index),
+    }
 
 
 def _build_model(config: TrainConfig, precision: str) -> keras.Model:
@@ -167,6 +185,7 @@ def _train_and_evaluate(
             seed=config.seed,
         ),
         interruption=interruption,
+        record=state.curve.add,
         observers=[shown.show, functools.partial(_write_window, events)],
         report_secs=shown.report_secs,
     )
@@ -222,10 +241,12 @@ def _build_actions(
         history.save(
             parts.layout.metrics_path,
             flags=dataclasses.asdict(config),
+            resolved=parts.resolved,
             bad_records={
                 split: bad.describe() for split, bad in parts.data.bad_records.items()
             },
         )
+        parts.state.curve.save(parts.layout.curve_path)
         parts.state.save()
 
     return [
@@ -262,6 +283,7 @@ def _write_window(events: summaries.Summaries, window: progress.TrainingWindow) 
             "accuracy": window.accuracy,
             "learning_rate": window.learning_rate,
             "images_per_second": window.images_per_second,
+            "input_wait_share": window.wait_secs / max(window.secs, 1e-9),
         },
     )
 

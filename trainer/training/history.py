@@ -41,17 +41,24 @@ class History:
         return self.best is not None and self.best["step"] == step
 
     def save(
-        self, path: str, *, flags: Mapping[str, Any], bad_records: Mapping[str, Any]
+        self,
+        path: str,
+        *,
+        flags: Mapping[str, Any],
+        resolved: Mapping[str, Any],
+        bad_records: Mapping[str, Any],
     ) -> None:
         """Writes all that is known of the job as JSON.
 
         Args:
             path: The file.
             flags: The job's configuration.
+            resolved: What its defaults came to, and where it ran.
             bad_records: What was skipped of each split.
         """
         content = {
             "flags": flags,
+            "resolved": resolved,
             "best": self.best,
             "evaluations": self.evaluations,
             "bad_records": bad_records,

@@ -1,6 +1,5 @@
 """Opens and checks the data of a job, all before a model is built."""
 
-import contextlib
 import functools
 import logging
 import os
@@ -13,7 +12,15 @@ import tensorflow as tf
 from trainer import errors, storage
 from trainer.config import TrainConfig
 from trainer.config.cache import GIB
-from trainer.data import bad_records, images, labels, order, pipeline, shard_cache
+from trainer.data import (
+    bad_records,
+    fetched_split,
+    images,
+    labels,
+    order,
+    pipeline,
+    shard_cache,
+)
 from trainer.data.index_cache import IndexCache
 from trainer.data.remote_shards import RemoteShards
 from trainer.serving import parity
@@ -84,7 +91,13 @@ def open_inputs(config: TrainConfig, known: IndexCache) -> Inputs:
         for flag in (TRAINING, VALIDATION)
     }
     copies = shard_cache.open_cache(config, [*files[TRAINING], *files[VALIDATION]])
-    validation_split = _read_split(config, VALIDATION, files[VALIDATION], known, copies)
+    validation_split = fetched_split.read_split(
+        files[VALIDATION],
+        flag=VALIDATION,
+        max_bad_records=config.resolved_max_bad_records,
+        known=known,
+        copies=copies,
+    )
     found = _open_training(config, files, known, copies)
     offset = labels.resolve_label_offset(
         {TRAINING: found.split, VALIDATION: validation_split},
@@ -108,27 +121,6 @@ def open_inputs(config: TrainConfig, known: IndexCache) -> Inputs:
     )
 
 
-def _read_split(
-    config: TrainConfig,
-    flag: str,
-    files: Files,
-    known: IndexCache,
-    copies: shard_cache.ShardCache | None,
-) -> labels.Split:
-    """Reads a whole split; copies of its files stay."""
-    remote = {file.path for file in files if storage.is_gs(file.path)}
-    if copies is not None:
-        copies.prefetch(sorted(remote))
-    local = {path: copies.fetch(path) for path in remote} if copies else {}
-    return labels.read_split(
-        files,
-        flag=flag,
-        max_bad_records=config.resolved_max_bad_records,
-        cache=known,
-        resolve=lambda path: contextlib.nullcontext(local.get(path, path)),
-    )
-
-
 def _open_training(
     config: TrainConfig,
     files: Mapping[str, Files],
@@ -137,7 +129,13 @@ def _open_training(
 ) -> _Training:
     training = files[TRAINING]
     if copies is None or not storage.is_gs(training[0].path):
-        split = _read_split(config, TRAINING, training, known, copies)
+        split = fetched_split.read_split(
+            training,
+            flag=TRAINING,
+            max_bad_records=config.resolved_max_bad_records,
+            known=known,
+            copies=copies,
+        )
         return _Training(split, None, None, len(split.index))
     shards = RemoteShards(
         training,

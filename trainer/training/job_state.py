@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from trainer import errors
 from trainer.config import TrainConfig
 from trainer.data.bad_records import BadRecords
-from trainer.training import checkpoints, history, steps
+from trainer.training import checkpoints, history, steps, training_curve
 from trainer.training.layout import JobLayout
 
 # Flags without which the variables of a checkpoint do not fit.
@@ -32,6 +32,7 @@ class JobState:
             bad_records: Those of each split, by its name.
         """
         self.history = history.History()
+        self.curve = training_curve.TrainingCurve()
         self._identity = {name: getattr(config, name) for name in IDENTITY}
         self._job_dir = config.job_dir
         self._trainer = trainer
@@ -52,6 +53,8 @@ class JobState:
         if content is None:
             return False
         self.history = history.History(content["evaluations"])
+        # Older checkpoints have none.
+        self.curve = training_curve.TrainingCurve(content.get("training", []))
         for split, bad in self._bad_records.items():
             bad.restore(content["bad_records"][split])
         self._saved_step = self._trainer.num_steps_done
@@ -66,6 +69,7 @@ class JobState:
             {
                 "identity": self._identity,
                 "evaluations": self.history.evaluations,
+                "training": self.curve.export(),
                 "bad_records": {
                     split: bad.export() for split, bad in self._bad_records.items()
                 },

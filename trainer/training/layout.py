@@ -3,6 +3,7 @@
 import dataclasses
 import os
 
+from trainer import environment
 from trainer.environment import VertexOutputs
 
 # Beside each SavedModel, for gcloud ai-platform versions create --config.
@@ -62,6 +63,25 @@ class JobLayout:
         return os.path.join(self.root_dir, "metrics.json")
 
     @property
+    def curve_path(self) -> str:
+        """The file with the course of training."""
+        return os.path.join(self.root_dir, "training.jsonl")
+
+    @property
+    def report_dir(self) -> str:
+        """Folder of the report and the model card."""
+        return os.path.join(self.root_dir, "report")
+
+    @property
     def index_path(self) -> str:
         """The file with what is known of the records."""
         return os.path.join(self.root_dir, "index.npz")
+
+
+def own_layout(job_dir: str) -> JobLayout:
+    """Where the job or trial that this process runs has its files.
+
+    Args:
+        job_dir: Its --job-dir.
+    """
+    return JobLayout(job_dir, environment.trial_id(), environment.vertex_outputs())

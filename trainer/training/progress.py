@@ -16,12 +16,27 @@ LINE_SECS = 10.0
 
 
 class TrainingWindow(NamedTuple):
-    """Means over the steps since the last report."""
+    """Means over the steps since the last report.
+
+    Attributes:
+        step: The last one of them.
+        num_steps: How many they are.
+        loss: Mean training loss.
+        accuracy: Mean accuracy on the batches that were trained on.
+        learning_rate: Of the last step.
+        secs: Time that the steps took, evaluations and checkpoints left out.
+        wait_secs: Part of it in which steps waited for their batches.
+        images_per_second: Speed in that time.
+        steps_per_second: Speed in that time.
+    """
 
     step: int
+    num_steps: int
     loss: float
     accuracy: float
     learning_rate: float
+    secs: float
+    wait_secs: float
     images_per_second: float
     steps_per_second: float
 

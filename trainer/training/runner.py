@@ -32,6 +32,7 @@ class Runner:
         batches: TrainingInput,
         *,
         interruption: Interruption,
+        record: Observer,
         observers: Sequence[Observer],
         report_secs: float,
     ) -> None:
@@ -42,6 +43,8 @@ class Runner:
             batches: Are opened at the trainer's step, and again there if a batch has
                 a picture that does not decode.
             interruption: Is checked between calls.
+            record: Called with a window for each call into TensorFlow, so with every
+                step before it is saved.
             observers: Called with each window and at the end of `train`.
             report_secs: Seconds that a window covers.
         """
@@ -49,6 +52,7 @@ class Runner:
         self._input = batches
         self._batches: Iterator[Any] | None = None
         self._interruption = interruption
+        self._record = record
         self._observers = observers
         self._report_secs = report_secs
         self._steps_a_call = 1
@@ -71,7 +75,9 @@ class Runner:
         saved_at = time.monotonic()
         while self._trainer.num_steps_done < to_step:
             self._interruption.check()
-            window.add(*self._take_steps(to_step))
+            taken = self._take_steps(to_step)
+            window.add(*taken)
+            self._record(self._summarize(_window_of(*taken)))
             if window.secs >= self._report_secs:
                 self._report(window)
                 window = _Window()
@@ -119,11 +125,14 @@ class Runner:
         )
 
     def _report(self, window: "_Window") -> None:
-        step = self._trainer.num_steps_done
-        rate = self._trainer.learning_rate_at(step - 1)
-        shown = window.summarize(step, rate, self._trainer.batch_size)
+        shown = self._summarize(window)
         for observer in self._observers:
             observer(shown)
+
+    def _summarize(self, window: "_Window") -> TrainingWindow:
+        step = self._trainer.num_steps_done
+        rate = self._trainer.learning_rate_at(step - 1)
+        return window.summarize(step, rate, self._trainer.batch_size)
 
 
 class _Window:
@@ -132,12 +141,14 @@ class _Window:
     def __init__(self) -> None:
         self.num_steps = 0
         self.secs = 0.0
+        self._wait_secs = 0.0
         self._loss = 0.0
         self._accuracy = 0.0
 
     def add(self, progress: steps.Progress, secs: float) -> None:
         self.num_steps += progress.num_steps
         self.secs += secs
+        self._wait_secs += progress.wait_secs
         self._loss += progress.loss * progress.num_steps
         self._accuracy += progress.accuracy * progress.num_steps
 
@@ -147,9 +158,18 @@ class _Window:
         steps_per_second = self.num_steps / max(self.secs, 1e-9)
         return TrainingWindow(
             step=step,
+            num_steps=self.num_steps,
             loss=self._loss / self.num_steps,
             accuracy=self._accuracy / self.num_steps,
             learning_rate=learning_rate,
+            secs=self.secs,
+            wait_secs=self._wait_secs,
             images_per_second=steps_per_second * batch_size,
             steps_per_second=steps_per_second,
         )
+
+
+def _window_of(progress: steps.Progress, secs: float) -> _Window:
+    window = _Window()
+    window.add(progress, secs)
+    return window

@@ -14,11 +14,16 @@ from trainer.training.loss_scale import LossScale
 
 
 class Progress(NamedTuple):
-    """Means over the steps of one `train_steps` call."""
+    """Means over the steps of one `train_steps` call, and a sum.
+
+    `wait_secs` is how long the steps were kept waiting for their batches. On an
+    accelerator, which may still be busy with the step before, it is an upper bound.
+    """
 
     num_steps: int
     loss: float
     accuracy: float
+    wait_secs: float
 
 
 class Trainer:
@@ -83,23 +88,35 @@ class Trainer:
                 example out and else 1).
             num_steps: Steps to take, 1 or more.
         """
-        done, loss, accuracy = self._train_steps(batches, tf.constant(num_steps))
-        return Progress(int(done), float(loss) / int(done), float(accuracy) / int(done))
+        done, loss, accuracy, wait_secs = self._train_steps(
+            batches, tf.constant(num_steps)
+        )
+        return Progress(
+            int(done),
+            float(loss) / int(done),
+            float(accuracy) / int(done),
+            float(wait_secs),
+        )
 
     @tf.function
     def _train_steps(self, batches: Iterator[Any], num_steps: Any) -> Any:
         done = tf.constant(0)
         loss_sum = tf.constant(0.0)
         accuracy_sum = tf.constant(0.0)
+        wait_secs = tf.constant(0.0, tf.float64)
         while done < num_steps and tf.math.is_finite(loss_sum):
-            batch = next(batches)
+            # The loop starts a step when all that the one before changes is done.
+            asked_at = tf.timestamp()
+            with tf.control_dependencies([asked_at]):
+                batch = next(batches)
             # A batch that can't be read must not leave half a step behind.
             with tf.control_dependencies(batch):
+                wait_secs += tf.timestamp() - asked_at
                 loss, accuracy = self._strategy.run(self._train_step, batch)
             done += 1
             loss_sum += loss
             accuracy_sum += accuracy
-        return done, loss_sum, accuracy_sum
+        return done, loss_sum, accuracy_sum, wait_secs
 
     def _train_step(self, images: Any, labels: Any, weights: Any) -> tuple[Any, Any]:
         with tf.GradientTape() as tape:

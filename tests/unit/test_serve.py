@@ -1,0 +1,55 @@
+import re
+import signal
+import socket
+
+import pytest
+
+from trainer import config, errors
+from trainer.serving.server import serve
+
+
+@pytest.fixture(autouse=True)
+def no_platform(monkeypatch):
+    for name in ("STORAGE_URI", "HTTP_PORT", "HEALTH_ROUTE", "PREDICT_ROUTE"):
+        monkeypatch.delenv(f"AIP_{name}", raising=False)
+
+
+def run(**flags):
+    defaults = {"model_dir": "nowhere", "host": "127.0.0.1", "port": 0}
+    serve.run(config.ServeConfig(**{**defaults, **flags}))
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({"model_dir": ""}, "--model_dir is required where AIP_STORAGE_URI is not set"),
+        ({"host": "256.0.0.1", "port": 1}, "Port 1 of 256.0.0.1 can't be listened on"),
+    ],
+)
+def test_what_can_not_work_is_said(flags, message):
+    with pytest.raises(errors.ConfigError, match=re.escape(message)):
+        run(**flags)
+
+
+def test_a_port_that_is_taken_is_named():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        with pytest.raises(errors.ConfigError, match=f"Port {port} of 127.0.0.1 can't"):
+            run(port=port)
+
+
+def test_a_model_that_can_not_be_loaded_ends_the_server(caplog):
+    caplog.set_level("INFO")
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(errors.StorageError, match=r"nowhere has no saved_model.pb"):
+        run()
+    port = int(re.search(r"http://127.0.0.1:(\d+)/", caplog.text)[1])
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port))
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_the_models_name_is_a_part_of_an_address():
+    (problem,) = config.ServeConfig(model_name="a/b").problems()
+    assert problem.startswith("--model_name must be letters, digits, dots, hyphens and")
+    assert not list(config.ServeConfig(model_name="flowers-2.v_1").problems())

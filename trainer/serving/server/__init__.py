@@ -1,0 +1,1 @@
+"""The word serve: a model behind HTTP, with the routes that its clients know."""
