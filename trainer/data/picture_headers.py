@@ -83,11 +83,14 @@ def _read_pair(encoded: Any, position: int, kind: str) -> tuple[Any, Any]:
 
 def _read(encoded: Any, position: int, kind: str) -> Any:
     """The number, int64 [], at a position."""
-    numbers = tf.io.decode_raw(
-        tf.strings.substr(encoded, position, np.dtype(kind).itemsize),
-        TYPES[kind[1:]],
-        little_endian=kind[0] == "<",
+    num_bytes = np.dtype(kind).itemsize
+    # substr would put the picture into its message, which then is no text.
+    whole = tf.debugging.Assert(
+        tf.strings.length(encoded) >= position + num_bytes, ["its header is cut off"]
     )
+    with tf.control_dependencies([whole]):
+        part = tf.strings.substr(encoded, position, num_bytes)
+    numbers = tf.io.decode_raw(part, TYPES[kind[1:]], little_endian=kind[0] == "<")
     return tf.cast(numbers[0], tf.int64)
 
 
