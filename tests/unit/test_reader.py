@@ -105,6 +105,7 @@ def test_a_wrong_key_is_not_missed_as_well():
             f"names: &a [{'x, ' * 1000}]\nwheels: [{'*a, ' * 1000}]",
             "line 1: this has more than 100,000 values; write fewer.",
         ),
+        (f"wheels: [wheelSize: {'9' * 30}]", "wheels[0].wheelSize must be an integer"),
         (f"maxSpeed: {'x' * 9000}", f"got '{'x' * 79}...."),
         (f"{'x' * 900}: 1", f"unknown key {'x' * 80}... in car"),
     ],

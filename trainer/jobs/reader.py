@@ -19,6 +19,8 @@ EntryT = TypeVar("EntryT")
 _KINDS = {int: "an integer", float: "a number", bool: "true or false"}
 _BOOLS = {"true": True, "yes": True, "on": True, "false": False, "no": False}
 THE_FILE = "the file"
+# Of 64 bits, as the API has them.
+MAX_INTEGER = 2**63 - 1
 _NULL = "tag:yaml.org,2002:null"
 # Values of a file, those counted again that aliases repeat: a few hundred bytes of
 # aliases can stand for more than any memory.
@@ -260,7 +262,10 @@ def _read_scalar(
         expected = _KINDS.get(kind, "one text")
         problems.add(_line(node), f"{where} must be {expected}.")
         return None
-    parsers: dict[type[Any], Callable[[str], Any]] = {bool: _parse_bool}
+    parsers: dict[type[Any], Callable[[str], Any]] = {
+        bool: _parse_bool,
+        int: _parse_integer,
+    }
     try:
         return parsers.get(kind, kind)(node.value)
     except ValueError:
@@ -269,6 +274,13 @@ def _read_scalar(
             f"{where} must be {_KINDS[kind]}, got {_cut(repr(node.value))}.",
         )
         return None
+
+
+def _parse_integer(text: str) -> int:
+    value = int(text)
+    if abs(value) > MAX_INTEGER:
+        raise ValueError(text)
+    return value
 
 
 def _parse_bool(text: str) -> bool:
