@@ -14,8 +14,28 @@ ODD_BYTES = [
     b"\xef\xbb\xbf",
 ]
 ODD_TEXTS = [
-    *("", " ", "\0", "\ud800", "\N{ARABIC-INDIC DIGIT THREE}", "%s", "../../x", "a" * 300),
-    *("nan", "inf", "-inf", "1e400", "-1", "0", "1" * 400, "1" * 5000, "1e-400", "0x10"),
+    *(
+        "",
+        " ",
+        "\0",
+        "\ud800",
+        "\N{ARABIC-INDIC DIGIT THREE}",
+        "%s",
+        "../../x",
+        "a" * 300,
+    ),
+    *(
+        "nan",
+        "inf",
+        "-inf",
+        "1e400",
+        "-1",
+        "0",
+        "1" * 400,
+        "1" * 5000,
+        "1e-400",
+        "0x10",
+    ),
     *("1_000", "true", "null", "None", "''", '"', "=", "--", "--help", "[", "{}", "*"),
 ]
 
@@ -31,21 +51,21 @@ def damaged(draw, originals, extra=()):
     return bytes(data)
 
 
-def _flip(draw, data, place, odd):
+def _flip(draw, data, place, _odd):
     if place < len(data):
         data[place] ^= 1 << draw(strategies.integers(0, 7))
 
 
-def _set(draw, data, place, odd):
+def _set(draw, data, place, _odd):
     if place < len(data):
         data[place] = draw(strategies.integers(0, 255))
 
 
-def _cut(draw, data, place, odd):
+def _cut(_draw, data, place, _odd):
     del data[place:]
 
 
-def _remove(draw, data, place, odd):
+def _remove(draw, data, place, _odd):
     del data[place : place + draw(strategies.integers(1, 8))]
 
 
@@ -58,7 +78,7 @@ def _overwrite(draw, data, place, odd):
     data[place : place + len(new)] = new
 
 
-def _repeat(draw, data, place, odd):
+def _repeat(draw, data, place, _odd):
     part = bytes(data[place : place + draw(strategies.integers(1, 64))])
     data[place:place] = part * draw(strategies.integers(1, 50))
 

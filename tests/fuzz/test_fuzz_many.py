@@ -11,7 +11,7 @@ import pytest
 
 HERE = pathlib.Path(__file__).parent
 NUM_INPUTS = 100_000
-EXAMPLES_A_TEST = 7_500
+EXAMPLES_A_TEST = 6_250
 TIMEOUT_SECS = 5400
 # TensorFlow's own libraries and threads take 4 GB of addresses. A picture of the most
 # pixels that are decoded takes half a GB, and as much for what is cut out of it.

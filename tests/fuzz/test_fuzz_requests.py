@@ -63,12 +63,14 @@ json_values = strategies.recursive(
     | strategies.floats()
     | strategies.integers()
     | mutations.texts,
-    lambda inner: strategies.lists(inner, max_size=4)
-    | strategies.dictionaries(
-        strategies.sampled_from(["instances", "image_bytes", "b64", "key"])
-        | mutations.texts,
-        inner,
-        max_size=4,
+    lambda inner: (
+        strategies.lists(inner, max_size=4)
+        | strategies.dictionaries(
+            strategies.sampled_from(["instances", "image_bytes", "b64", "key"])
+            | mutations.texts,
+            inner,
+            max_size=4,
+        )
     ),
     max_leaves=12,
 )

@@ -63,7 +63,7 @@ class Predictor:
             try:
                 _check_ops(model_dir, local_dir)
                 # Kept: its variables go with it.
-                self._model = tf.saved_model.load(local_dir)
+                self._model = tf.saved_model.load(local_dir)  # noqa: TID251
             except LOADING_ERRORS as error:
                 raise errors.DataError(
                     f"{model_dir} is no SavedModel that TensorFlow {tf.__version__} "
