@@ -67,12 +67,23 @@ def write_bytes(path: str, content: bytes) -> None:
     temporary = path if is_mounted(path) else f"{path}.{uuid.uuid4().hex}.tmp"
     with writing(path):
         os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        if temporary != path:
+        if temporary == path:
+            _write_through(path, content)
+            return
+        try:
+            _write_through(temporary, content)
             os.replace(temporary, path)
+        except BaseException:
+            # What came onto a full disk would keep it full.
+            remove_files([temporary])
+            raise
+
+
+def _write_through(path: str, content: bytes) -> None:
+    with open(path, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def read_text(path: str) -> str | None:
