@@ -191,3 +191,14 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, monke
         storage.write_text(str(path), "new")
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["trials.json"]
+
+
+def test_text_in_another_encoding_is_said(tmp_path):
+    path = tmp_path / "labels.txt"
+    path.write_bytes("Blüte".encode("latin-1"))
+    with pytest.raises(errors.DataError) as caught:
+        storage.read_text(str(path))
+    assert str(caught.value) == (
+        f"{path} is no text in UTF-8 (byte 0xfc at 2); save it as UTF-8, or move it "
+        "away."
+    )

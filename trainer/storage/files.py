@@ -87,9 +87,20 @@ def _write_through(path: str, content: bytes) -> None:
 
 
 def read_text(path: str) -> str | None:
-    """The file's text, or None if there is no such file."""
+    """The file's text, or None if there is no such file.
+
+    Raises:
+        DataError: If it is not in UTF-8.
+        StorageError: If it is there and can't be read.
+    """
     content = read_bytes(path)
-    return None if content is None else content.decode()
+    try:
+        return None if content is None else content.decode()
+    except UnicodeDecodeError as error:
+        raise errors.DataError(
+            f"{path} is no text in UTF-8 (byte 0x{error.object[error.start]:02x} at "
+            f"{error.start}); save it as UTF-8, or move it away."
+        ) from error
 
 
 def read_bytes(path: str) -> bytes | None:
