@@ -1,8 +1,13 @@
 """Strategies of hypothesis: good inputs, damaged here and there."""
 
+import functools
+import time
+
 from hypothesis import strategies
 
 MAX_CHANGES = 4
+# Of the processor, of which other processes may take a share, for one input.
+MAX_SECS = 20.0
 # What a number, a length or a text is replaced by.
 ODD_BYTES = [
     b"\x00",
@@ -38,6 +43,18 @@ ODD_TEXTS = [
     ),
     *("1_000", "true", "null", "None", "''", '"', "=", "--", "--help", "[", "{}", "*"),
 ]
+
+
+def in_time(test):
+    """Decorates a test: an input that takes too long is a finding."""
+
+    @functools.wraps(test)
+    def timed(*arguments, **named):
+        started_at = time.process_time()
+        test(*arguments, **named)
+        assert time.process_time() - started_at < MAX_SECS
+
+    return timed
 
 
 @strategies.composite

@@ -85,6 +85,7 @@ def check(found):
 @hypothesis.given(
     mutations.damaged([(tuning.CONFIG + PARAMS).encode()], PIECES),
 )
+@mutations.in_time
 def test_damaged_files(directory, content):
     found = make_plan(directory, content)
     if found:
@@ -106,6 +107,7 @@ def other_values(draw):
 
 
 @hypothesis.given(other_values())
+@mutations.in_time
 def test_other_values(directory, content):
     found = make_plan(directory, content)
     if found:
@@ -121,6 +123,7 @@ finite = strategies.floats(allow_nan=False, allow_infinity=False)
     strategies.sampled_from(["DOUBLE", "INTEGER"]),
     strategies.sampled_from(["NONE", "UNIT_LOG_SCALE", "UNIT_REVERSE_LOG_SCALE"]),
 )
+@mutations.in_time
 def test_ranges(directory, low, high, kind, scale):
     text = (
         tuning.CONFIG.replace("0.001", repr(low))

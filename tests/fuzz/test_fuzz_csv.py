@@ -21,6 +21,7 @@ def directory(tmp_path_factory):
 
 
 @hypothesis.given(mutations.damaged([LIST], PIECES))
+@mutations.in_time
 def test_lists(directory, content):
     path = directory / "list.csv"
     path.write_bytes(content)
@@ -44,6 +45,7 @@ def test_lists(directory, content):
 
 
 @hypothesis.given(mutations.damaged([LABELS]))
+@mutations.in_time
 def test_labels(directory, content):
     path = directory / "labels.txt"
     path.write_bytes(content)

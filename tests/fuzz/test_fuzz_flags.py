@@ -34,6 +34,7 @@ def command_lines(draw):
 
 
 @hypothesis.given(command_lines())
+@mutations.in_time
 def test_arguments(command_line):
     kind, arguments = command_line
     try:

@@ -32,6 +32,7 @@ def path(tmp_path_factory):
 
 
 @hypothesis.given(mutations.damaged([FILE, tfrecord.frame(b"")]))
+@mutations.in_time
 def test_framing(path, content):
     path.write_bytes(content)
     try:
@@ -48,6 +49,7 @@ def test_framing(path, content):
 
 
 @hypothesis.given(mutations.damaged([FILE]))
+@mutations.in_time
 def test_files_as_jobs_and_inspect_read_them(path, content):
     path.write_bytes(content)
     try:
@@ -67,6 +69,7 @@ def test_files_as_jobs_and_inspect_read_them(path, content):
 
 
 @hypothesis.given(mutations.damaged(SMALL))
+@mutations.in_time
 def test_an_example_that_passes_is_parsed_alike_in_the_graph(serialized):
     try:
         label = examples.parse_label(serialized, "record 1")

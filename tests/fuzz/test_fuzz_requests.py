@@ -110,12 +110,14 @@ def client():
 
 
 @hypothesis.given(bodies)
+@mutations.in_time
 def test_parsing(body):
     with contextlib.suppress(refusals.RefusalError):
         assert protocol.parse_request(body, JOB)
 
 
 @hypothesis.given(bodies)
+@mutations.in_time
 def test_the_whole_server(client, body):
     response = client.post("/v1/models/flowers:predict", content=body)
     assert response.status_code in (200, 400, 413, 429)
@@ -130,6 +132,7 @@ def directory(tmp_path_factory):
 
 
 @hypothesis.given(bodies)
+@mutations.in_time
 def test_files_of_predict(directory, body):
     path = directory / "request.json"
     path.write_bytes(body)

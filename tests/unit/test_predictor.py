@@ -110,7 +110,7 @@ def test_model_that_writes_as_it_is_loaded_is_refused_before_it_does(tmp_path):
     module.resource = Resource()
     tf.saved_model.save(module, str(tmp_path / "model"))
     with pytest.raises(
-        errors.DataError, match=r"model has the op WriteFile, expected only ops that"
+        errors.DataError, match=r"model does more than compute: it has WriteFile\. Such"
     ):
         Predictor(str(tmp_path / "model"))
     assert not (tmp_path / "owned").exists()

@@ -161,9 +161,9 @@ def _check_ops(model_dir: str, local_dir: str) -> None:
     refused = graph_check.find_refused(saved_model_pb2.SavedModel.FromString(content))
     if refused:
         raise errors.DataError(
-            f"{model_dir} has the op {', '.join(refused)}, expected only ops that "
-            "compute: a model that reads, writes or runs something else is not "
-            "loaded. Give a model that this trainer exported, or export it without."
+            f"{model_dir} does more than compute: it has {', '.join(refused)}. Such a "
+            "model is not loaded; give one that this trainer exported, or export it "
+            "without."
         )
 
 
