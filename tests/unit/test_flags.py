@@ -119,6 +119,8 @@ def test_a_spelling_is_understood(argv, name, expected):
         (["--weight_decay=x"], "--weight_decay must be a number, got 'x'."),
         (["--weight_decay=nan"], "--weight_decay must be 0.0 or more, got nan."),
         (["--num_classes=1"], "--num_classes must be 2 or more, got 1."),
+        (["--max_steps=" + "9" * 400], "must be an integer of 64 bits, got one of 400"),
+        (["--seed=" + "9" * 5000], "--seed must be an integer, got '999"),
         (["--max_steps=0"], "--max_steps must be 1 or more, got 0."),
         (["--label_smoothing=1"], "must be 0.0 or more, below 1.0, got 1.0."),
         (["--initial_learning_rate=0"], "must be above 0.0, got 0.0."),

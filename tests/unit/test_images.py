@@ -1,4 +1,5 @@
 import io
+import re
 
 import numpy as np
 import pytest
@@ -160,3 +161,13 @@ def test_normalised_channels_have_imagenets_mean_at_zero():
     np.testing.assert_allclose(images.normalize(mean), 0, atol=1e-6)
     above = mean + tf.constant([[0.229 * 255, 0.224 * 255, 0.225 * 255]])
     np.testing.assert_allclose(images.normalize(above), 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "start", [b"\x89P", b"GIF89a\xff", b"BM\xff", b"RIFF....WEBPVP8 ", b"RI\xff"]
+)
+def test_a_header_that_is_cut_off_is_an_error_with_a_text(start):
+    # Bytes that are no text in a message would be another error in Python.
+    with pytest.raises(tf.errors.InvalidArgumentError) as caught:
+        images.decode_for_evaluation(tf.constant(start), image_size=8)
+    assert re.search("its header is cut off|no JPEG, PNG", caught.value.message)

@@ -31,6 +31,11 @@ def test_key_may_be_absent():
         ({"image_bytes": {"b64": "å"}}, "found b64 that is no base64"),
         ({"image_bytes": {"b64": ""}}, "found b64 without a byte"),
         ({"image_bytes": {"b64": B64}, "key": 7}, "found a key that is no text but 7"),
+        (
+            {"image_bytes": {"b64": B64}, "key": "\ud800"},
+            "found a key with half of a pair",
+        ),
+        ({"x" * 900: 1}, f"found the name '{'x' * 39}..."),
     ],
 )
 def test_anything_else_is_said(value, found):

@@ -26,7 +26,17 @@ def test_a_file_that_is_not_there_has_no_records(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "line", ['{"accuracy": "0.5", "glo', "[1]", "", '{"accuracy": "nan"}', "3"]
+    "line",
+    [
+        '{"accuracy": "0.5", "glo',
+        "[1]",
+        "",
+        '{"accuracy": "nan"}',
+        "3",
+        "[" * 2000,
+        f'{{"accuracy": {"9" * 400}}}',
+    ],
+    ids=range(7),
 )
 def test_a_line_that_is_not_whole_or_no_number_waits(tmp_path, line):
     path = tmp_path / "metrics"

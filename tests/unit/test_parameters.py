@@ -46,6 +46,11 @@ def test_a_place_on_the_scale_has_its_value(param, unit, value):
         tuning.categorical("adam", "momentum", "rmsprop"),
         tuning.double(0.5, 0.5),
         tuning.integer(5, 5),
+        # At the ends of what numbers can hold.
+        tuning.double(1e-300, 1e300, LOG),
+        tuning.double(1e300, 1.0000000000000002e300, LOG),
+        tuning.double(1.0, 2.0**53 + 4, REVERSE_LOG),
+        tuning.discrete(0.1, 1, 10, scale=REVERSE_LOG),
     ],
 )
 def test_values_find_their_place_again(param):
@@ -94,6 +99,8 @@ def test_texts_of_other_values_are_refused(param, text):
             "UNIT_REVERSE_LOG_SCALE needs values above",
         ),
         (tuning.double(0.1, float("inf")), "minValue and maxValue must be finite"),
+        (tuning.double(-1e308, 1e308, LINEAR), "are too far apart"),
+        (tuning.integer(1, 1e300), "maxValue of an INTEGER must be within 90071992547"),
         (tuning.integer(1.5, 4), "minValue of an INTEGER must be an integer, got 1.5."),
         (tuning.discrete(2, 1), "discreteValues must rise strictly, got 2, 1."),
         (tuning.discrete(1, 1), "discreteValues must rise strictly, got 1, 1."),

@@ -97,6 +97,28 @@ def test_damaged_model_is_named(tmp_path):
         Predictor(str(tmp_path))
 
 
+def test_model_that_writes_as_it_is_loaded_is_refused_before_it_does(tmp_path):
+    class Resource(tf.saved_model.experimental.TrackableResource):
+        def _create_resource(self):
+            return tf.raw_ops.HashTableV2(key_dtype=tf.string, value_dtype=tf.int64)
+
+        @tf.function
+        def _initialize(self):
+            tf.io.write_file(str(tmp_path / "owned"), "text")
+
+    module = tf.Module()
+    module.resource = Resource()
+    tf.saved_model.save(module, str(tmp_path / "model"))
+    with pytest.raises(
+        errors.DataError, match=r"model does more than compute: it has WriteFile\. Such"
+    ):
+        Predictor(str(tmp_path / "model"))
+    assert not (tmp_path / "owned").exists()
+    # So it would have been.
+    tf.saved_model.load(str(tmp_path / "model"))
+    assert (tmp_path / "owned").exists()
+
+
 def test_other_signature_is_said(tmp_path):
     model = keras.Sequential([keras.Input([4]), keras.layers.Dense(2, name="scores")])
     model.export(str(tmp_path), verbose=False)

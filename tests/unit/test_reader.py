@@ -92,3 +92,31 @@ def test_a_wrong_key_is_not_missed_as_well():
     assert problems == [
         "car.yaml, line 1: car.wheels[0].wheelSize must be an integer, got 'big'."
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("[" * 2000, "line 1: this is nested too deeply for a config.yaml; correct"),
+        ("{a: " * 2000, "line 1: this is nested too deeply for a config.yaml"),
+        ("names: &a [*a]", "line 1: this has more than 100,000 values; write fewer."),
+        # Which stands for a million.
+        (
+            f"names: &a [{'x, ' * 1000}]\nwheels: [{'*a, ' * 1000}]",
+            "line 1: this has more than 100,000 values; write fewer.",
+        ),
+        (f"wheels: [wheelSize: {'9' * 30}]", "wheels[0].wheelSize must be an integer"),
+        (f"maxSpeed: {'x' * 9000}", f"got '{'x' * 79}...."),
+        (f"{'x' * 900}: 1", f"unknown key {'x' * 80}... in car"),
+    ],
+)
+def test_a_file_that_is_made_to_hurt_is_said(text, sentence):
+    problems = read(text)[1]
+    assert sentence in problems[0]
+    assert len(problems[0]) < 300
+
+
+def test_of_many_things_the_first_are_said():
+    problems = read("".join(f"k{number}: 1\n" for number in range(30)))[1]
+    assert len(problems) == 21
+    assert problems[-1] == "car.yaml: and 10 more such things."

@@ -99,6 +99,18 @@ def test_a_grid_has_each_point_once():
     assert next(iter(points)) == ("adam", 0.1, 1)
 
 
+def test_a_grid_of_any_size_is_not_held_in_memory():
+    tuned = tuning.tuned(
+        tuning.categorical("adam", "momentum"),
+        tuning.integer(1, 10**12),
+        algorithm=spec.GRID_SEARCH,
+    )
+    first = search.suggest(tuned, [], number=1)
+    second = search.suggest(tuned, [trial.Trial(1, first)], number=2)
+    assert list(first.values()) == ["adam", 1]
+    assert list(second.values()) == ["adam", 2]
+
+
 def test_failed_trials_count_as_the_worst_and_categories_are_learned():
     tuned = tuning.tuned(tuning.categorical("adam", "momentum", "rmsprop"))
     trials = [

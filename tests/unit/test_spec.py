@@ -127,6 +127,11 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
         spec.load(str(tmp_path / "config.yaml"))
 
 
+def test_a_file_of_another_size_is_not_parsed(tmp_path):
+    (problem,) = problems_of(tmp_path, "#" * 300_000)
+    assert "has 300,000 bytes, expected at most 200,000 of YAML" in problem
+
+
 def test_bytes_that_are_no_text_are_said_in_a_sentence(tmp_path):
     path = tmp_path / "config.yaml"
     path.write_bytes(b"trainingInput: \xff\xfe\n")

@@ -1,3 +1,4 @@
+import errno
 import os
 
 import pytest
@@ -176,3 +177,28 @@ def test_links_do_not_hide_that_a_path_is_within(tmp_path):
     (tmp_path / "photos").mkdir()
     os.symlink(tmp_path / "photos", tmp_path / "link")
     assert storage.is_within(str(tmp_path / "link" / "x"), str(tmp_path / "photos"))
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
+    path = tmp_path / "trials.json"
+    storage.write_text(str(path), "old")
+
+    def refuse(_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(errors.StorageError, match="No space left on device"):
+        storage.write_text(str(path), "new")
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["trials.json"]
+
+
+def test_text_in_another_encoding_is_said(tmp_path):
+    path = tmp_path / "labels.txt"
+    path.write_bytes("Blüte".encode("latin-1"))
+    with pytest.raises(errors.DataError) as caught:
+        storage.read_text(str(path))
+    assert str(caught.value) == (
+        f"{path} is no text in UTF-8 (byte 0xfc at 2); save it as UTF-8, or move it "
+        "away."
+    )

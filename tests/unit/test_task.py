@@ -219,3 +219,20 @@ def test_a_job_that_is_done_stays_done_without_its_report(
     assert said in caplog.text
     is_bug = isinstance(error, ZeroDivisionError)
     assert ("Traceback" in caplog.text) == is_bug
+
+
+@pytest.mark.parametrize("argument", ["--help", "--version"])
+def test_output_to_a_full_disk_is_no_bug(argument):
+    # /dev/full refuses each byte as a full disk does.
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "trainer.task", argument],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            cwd=pathlib.Path(__file__).resolve().parents[2],
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert "StorageError: There is no room left to write to ([Errno 28]" in line

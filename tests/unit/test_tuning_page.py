@@ -87,3 +87,16 @@ def test_equal_results_are_no_trouble():
     for one in equal:
         one.measure({20: 0.5})
     assert "It takes 4 trials that differ" in tuning_page.format_page(SPEC, equal)
+
+
+def test_signs_of_formulas_are_text():
+    paths = ("$\\frac$", "$b$")
+    tuned = tuning.tuned(
+        tuning.categorical(*paths, name="pretrained_checkpoint_path"),
+        hyperparameter_metric_tag="$\\frac$",
+    )
+    ended = [
+        tuning.ended(number, {"pretrained_checkpoint_path": paths[number % 2]}, number)
+        for number in range(1, 6)
+    ]
+    assert ">$\\frac$<" in tuning_page.format_page(tuned, ended)

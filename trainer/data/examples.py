@@ -66,7 +66,8 @@ def parse_labels(serialized: list[bytes]) -> list[int] | None:
         One label a record, or None if `parse_label` would object to one of them.
     """
     try:
-        encoded, labels = parse_batch(tf.constant(serialized))
+        # The type is said for a list without a record.
+        encoded, labels = parse_batch(tf.constant(serialized, tf.string))
     # TensorFlow puts the record into its message, which need not be text.
     except (tf.errors.InvalidArgumentError, UnicodeDecodeError):
         return None

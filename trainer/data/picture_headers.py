@@ -44,7 +44,7 @@ def read_size(encoded: Any) -> tuple[Any, Any]:
 
 
 def _read_webp_size(encoded: Any) -> tuple[Any, Any]:
-    kind = tf.strings.substr(encoded, WEBP_KIND, 4)
+    kind = _take(encoded, WEBP_KIND, 4)
     return tf.case(
         [
             (tf.equal(kind, b"VP8 "), lambda: _read_lossy_size(encoded)),
@@ -84,11 +84,23 @@ def _read_pair(encoded: Any, position: int, kind: str) -> tuple[Any, Any]:
 def _read(encoded: Any, position: int, kind: str) -> Any:
     """The number, int64 [], at a position."""
     numbers = tf.io.decode_raw(
-        tf.strings.substr(encoded, position, np.dtype(kind).itemsize),
+        _take(encoded, position, np.dtype(kind).itemsize),
         TYPES[kind[1:]],
         little_endian=kind[0] == "<",
     )
     return tf.cast(numbers[0], tf.int64)
+
+
+def _take(encoded: Any, position: int, num_bytes: int) -> Any:
+    """Some bytes, if they are there.
+
+    Without the check substr would put the picture into its message, which then is no
+    text.
+    """
+    is_there = tf.strings.length(encoded) >= position + num_bytes
+    whole = tf.debugging.Assert(is_there, ["its header is cut off"])
+    with tf.control_dependencies([whole]):
+        return tf.strings.substr(encoded, position, num_bytes)
 
 
 def _refuse() -> tuple[Any, Any]:

@@ -54,7 +54,8 @@ def _parse(line: bytes) -> dict[str, Any]:
     """The record; empty if the line is not whole yet."""
     try:
         record = json.loads(line)
-    except ValueError:
+    # A RecursionError comes of a thousand brackets.
+    except (ValueError, RecursionError):
         return {}
     return record if isinstance(record, dict) else {}
 
@@ -63,6 +64,6 @@ def _parse_number(text: Any) -> float | None:
     """The number, or None if there is none or it is not finite."""
     try:
         value = float(text)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return value if math.isfinite(value) else None

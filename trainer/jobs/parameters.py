@@ -21,6 +21,8 @@ LINEAR, LOG, REVERSE_LOG = (
 NO_SCALE = "NONE"
 # Source: the API's reference, "discreteValues".
 MAX_DISCRETE_VALUES = 1000
+# Beyond it a number of 64 bits can't tell all integers apart.
+MAX_INTEGER = 2**53
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +76,8 @@ class ParameterSpec:
         if self.type == "CATEGORICAL" or self._counts_options:
             return (self.options.index(value) + 0.5) / len(self.options)
         low, high = self._span
-        return _to_unit(float(value), low, high, self.scale_type)
+        # An end of the scale may come out beyond it by a rounding error.
+        return min(max(_to_unit(float(value), low, high, self.scale_type), 0.0), 1.0)
 
     def from_unit(self, unit: float) -> Value:
         """The value at a place on the scale, 0 to 1."""
@@ -157,16 +160,26 @@ class ParameterSpec:
         if not (math.isfinite(self.low) and math.isfinite(self.high)):
             yield "minValue and maxValue must be finite numbers."
             return
+        if not math.isfinite(self.high - self.low):
+            yield "minValue and maxValue are too far apart for numbers of 64 bits."
         if self.low > self.high:
             yield (
                 f"minValue must be at most maxValue, got {self.low:g} and "
                 f"{self.high:g}; swap them."
             )
         if self.type == "INTEGER":
-            for key, value in (("minValue", self.low), ("maxValue", self.high)):
-                if value % 1:
-                    yield f"{key} of an INTEGER must be an integer, got {value:g}."
+            yield from self._problems_of_integers()
         yield from self._problems_of_log("minValue")
+
+    def _problems_of_integers(self) -> Iterator[str]:
+        for key, value in (("minValue", self.low), ("maxValue", self.high)):
+            if value % 1:
+                yield f"{key} of an INTEGER must be an integer, got {value:g}."
+            elif abs(value) > MAX_INTEGER:
+                yield (
+                    f"{key} of an INTEGER must be within {MAX_INTEGER} of 0, got "
+                    f"{value:g}."
+                )
 
     def _problems_of_discrete(self) -> Iterator[str]:
         values = self.discrete_values
@@ -195,9 +208,11 @@ def _to_unit(value: float, low: float, high: float, scale: str) -> float:
     if low == high:
         return 0.5
     if scale == LOG:
-        return math.log(value / low) / math.log(high / low)
+        span = _log_ratio(high, low)
+        return _log_ratio(value, low) / span if span else 0.5
     if scale == REVERSE_LOG:
-        return 1.0 - _to_unit(low + high - value, low, high, LOG)
+        # In this order nothing is lost at the upper end.
+        return 1.0 - _to_unit(high - value + low, low, high, LOG)
     return (value - low) / (high - low)
 
 
@@ -208,10 +223,15 @@ def _from_unit(unit: float, low: float, high: float, scale: str) -> float:
     from the upper end, plus the lower one, is on a log scale.
     """
     if scale == LOG:
-        return low * (high / low) ** unit
+        return float(low ** (1.0 - unit) * high**unit)
     if scale == REVERSE_LOG:
-        return low + high - _from_unit(1.0 - unit, low, high, LOG)
+        return high - _from_unit(1.0 - unit, low, high, LOG) + low
     return low + unit * (high - low)
+
+
+def _log_ratio(value: float, low: float) -> float:
+    """As a difference, since the quotient may be beyond the largest number."""
+    return math.log(value) - math.log(low)
 
 
 def _join(values: Sequence[Value]) -> str:

@@ -19,7 +19,14 @@ EntryT = TypeVar("EntryT")
 _KINDS = {int: "an integer", float: "a number", bool: "true or false"}
 _BOOLS = {"true": True, "yes": True, "on": True, "false": False, "no": False}
 THE_FILE = "the file"
+# Of 64 bits, as the API has them.
+MAX_INTEGER = 2**63 - 1
 _NULL = "tag:yaml.org,2002:null"
+# Values of a file, those counted again that aliases repeat: a few hundred bytes of
+# aliases can stand for more than any memory.
+MAX_VALUES = 100_000
+MAX_SENTENCES = 20
+MAX_SHOWN = 80
 
 
 def entry(default: Any = None, **limits: Any) -> Any:
@@ -53,9 +60,12 @@ class Problems:
         self._found.append((line, sentence))
 
     def sentences(self) -> list[str]:
-        """All of them, in order of lines."""
+        """The first of them, in order of lines."""
+        first = sorted(self._found)[:MAX_SENTENCES]
+        more = len(self._found) - len(first)
         return [
-            f"{self._path}, line {line}: {text}" for line, text in sorted(self._found)
+            *(f"{self._path}, line {line}: {text}" for line, text in first),
+            *([f"{self._path}: and {more} more such things."] if more else []),
         ]
 
 
@@ -72,9 +82,32 @@ def compose(text: str, path: str, problems: Problems) -> yaml.Node | None:
             1, f"this is no YAML ({' '.join(str(error).split())}); correct it."
         )
         return None
+    except RecursionError:
+        problems.add(1, "this is nested too deeply for a config.yaml; correct it.")
+        return None
     if node is None:
         problems.add(1, f"{path} is empty; expected a mapping with trainingInput.")
+    elif _count_values(node, {}) > MAX_VALUES:
+        problems.add(1, f"this has more than {MAX_VALUES:,} values; write fewer.")
+        return None
     return node
+
+
+def _count_values(node: yaml.Node, counted: dict[int, int]) -> int:
+    """Counts what reading goes through, without going through it."""
+    if isinstance(node, yaml.ScalarNode):
+        return 1
+    if id(node) not in counted:
+        # Of one that holds itself there is no end.
+        counted[id(node)] = MAX_VALUES + 1
+        parts = [part for one in node.value for part in _parts_of(one)]
+        counted[id(node)] = 1 + sum(_count_values(part, counted) for part in parts)
+    return counted[id(node)]
+
+
+def _parts_of(one: Any) -> tuple[yaml.Node, ...]:
+    """Key and value of a mapping, or an item of a list."""
+    return one if isinstance(one, tuple) else (one,)
 
 
 def read_mapping(
@@ -152,7 +185,7 @@ def _keys_once(
         if key.value in seen:
             problems.add(
                 _line(key),
-                f"{key.value} is in {where or THE_FILE} twice, first in "
+                f"{_cut(key.value)} is in {where or THE_FILE} twice, first in "
                 f"line {seen[key.value]}; keep one.",
             )
             continue
@@ -163,7 +196,7 @@ def _keys_once(
 def _describe_unknown(key: str, where: str, known: list[str]) -> str:
     near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]}?" if near else f"it takes {', '.join(known)}."
-    return f"unknown key {key} in {where or THE_FILE}; {hint}"
+    return f"unknown key {_cut(key)} in {where or THE_FILE}; {hint}"
 
 
 def _check_required(
@@ -229,14 +262,25 @@ def _read_scalar(
         expected = _KINDS.get(kind, "one text")
         problems.add(_line(node), f"{where} must be {expected}.")
         return None
-    parsers: dict[type[Any], Callable[[str], Any]] = {bool: _parse_bool}
+    parsers: dict[type[Any], Callable[[str], Any]] = {
+        bool: _parse_bool,
+        int: _parse_integer,
+    }
     try:
         return parsers.get(kind, kind)(node.value)
     except ValueError:
         problems.add(
-            _line(node), f"{where} must be {_KINDS[kind]}, got {node.value!r}."
+            _line(node),
+            f"{where} must be {_KINDS[kind]}, got {_cut(repr(node.value))}.",
         )
         return None
+
+
+def _parse_integer(text: str) -> int:
+    value = int(text)
+    if abs(value) > MAX_INTEGER:
+        raise ValueError(text)
+    return value
 
 
 def _parse_bool(text: str) -> bool:
@@ -258,7 +302,7 @@ def _is_allowed(
         hint = f"; did you mean {near[0]}?" if near else "."
         expected = ", ".join(limits["choices"])
         problems.add(
-            _line(node), f"{where} must be one of {expected}, got {value}{hint}"
+            _line(node), f"{where} must be one of {expected}, got {_cut(value)}{hint}"
         )
         return False
     if "minimum" in limits and value < limits["minimum"]:
@@ -269,6 +313,10 @@ def _is_allowed(
         problems.add(_line(node), f"{where} must not be empty.")
         return False
     return True
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..."
 
 
 def _line(node: yaml.Node) -> int:

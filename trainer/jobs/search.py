@@ -4,14 +4,14 @@ Every search is a function of the trials so far: the same trials give the same n
 point, so a tuner that was killed goes on as if it had not been.
 """
 
-import itertools
+import math
 from collections.abc import Sequence
 
 import numpy as np
 import optuna
 
 from trainer.jobs import trial
-from trainer.jobs.parameters import ParameterSpec, Values
+from trainer.jobs.parameters import ParameterSpec, Value, Values
 from trainer.jobs.sampler import GaussianProcessSampler, unit_distributions
 from trainer.jobs.spec import GRID_SEARCH, RANDOM_SEARCH, HyperparameterSpec
 
@@ -87,10 +87,21 @@ def _next_of_grid(
     """The first point that no trial has; the last parameter changes fastest."""
     names = [param.parameter_name for param in params]
     taken = {tuple(one.values[name] for name in names) for one in trials}
-    for point in itertools.product(*(param.options for param in params)):
+    num_points = math.prod(len(param.options) for param in params)
+    for number in range(min(num_points, len(taken) + 1)):
+        point = _point_of_grid(params, number)
         if point not in taken:
             return dict(zip(names, point, strict=True))
     return None
+
+
+def _point_of_grid(params: Sequence[ParameterSpec], number: int) -> tuple[Value, ...]:
+    """Counts without holding the grid, which may be any size."""
+    point: list[Value] = []
+    for param in reversed(params):
+        number, place = divmod(number, len(param.options))
+        point.append(param.options[place])
+    return tuple(reversed(point))
 
 
 def _mix(seed: int, number: int) -> int:

@@ -14,6 +14,8 @@ from trainer import errors, storage
 from trainer.jobs.parameters import ParameterSpec
 from trainer.jobs.reader import Problems, compose, entry, read_mapping
 
+# It takes seconds to parse so many; those of jobs have a thousand or two.
+MAX_BYTES = 200_000
 MAXIMIZE, MINIMIZE = "MAXIMIZE", "MINIMIZE"
 GRID_SEARCH, RANDOM_SEARCH = "GRID_SEARCH", "RANDOM_SEARCH"
 SCALE_TIERS = (
@@ -216,6 +218,11 @@ def load(path: str) -> JobSpec:
         raise errors.StorageError(
             f"--config={path} is not there; expected a YAML file with trainingInput, "
             "as for gcloud ai-platform jobs submit training --config."
+        )
+    if len(content) > MAX_BYTES:
+        raise errors.ConfigError(
+            f"--config={path} has {len(content):,} bytes, expected at most "
+            f"{MAX_BYTES:,} of YAML with trainingInput; check the path."
         )
     problems = Problems(path)
     spec = JobSpec()

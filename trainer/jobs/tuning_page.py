@@ -41,13 +41,15 @@ def format_page(spec: HyperparameterSpec, trials: Sequence[trial.Trial]) -> str:
     ranked = training_output.rank(trials, maximizes=spec.maximizes)
     ended = [one for one in ranked if one.state == trial.SUCCEEDED]
     tag = spec.hyperparameter_metric_tag
-    sections = [
-        (f"{tag} over trials", _draw_objectives(spec, ended)),
-        ("Evaluations of each trial", _draw_curves(spec, ended)),
-        ("Which values did well", _draw_coordinates(spec, ended)),
-        ("Which parameter mattered", _draw_importance(spec, ended)),
-        ("All trials", f"<pre>{html.escape(format_table(spec, trials))}</pre>"),
-    ]
+    # A $ in a value is no formula.
+    with mpl.rc_context({"text.parse_math": False}):
+        sections = [
+            (f"{tag} over trials", _draw_objectives(spec, ended)),
+            ("Evaluations of each trial", _draw_curves(spec, ended)),
+            ("Which values did well", _draw_coordinates(spec, ended)),
+            ("Which parameter mattered", _draw_importance(spec, ended)),
+            ("All trials", f"<pre>{html.escape(format_table(spec, trials))}</pre>"),
+        ]
     body = "".join(f"<h2>{html.escape(head)}</h2>\n{part}\n" for head, part in sections)
     title = f"Tuning: {tag} {ended[0].objective:.4f} at best, trial {ended[0].trial_id}"
     return (

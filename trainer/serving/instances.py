@@ -41,12 +41,14 @@ def parse_instance(value: Any) -> Instance:
         raise _error(f"found {_show(value)}")
     unknown = sorted(value.keys() - {IMAGE_BYTES, KEY})
     if unknown:
-        raise _error(f"found the name {unknown[0]!r}")
+        raise _error(f"found the name {_show(unknown[0])}")
     if IMAGE_BYTES not in value:
         raise _error(f"found no {IMAGE_BYTES!r}")
     key = value.get(KEY, "")
     if not isinstance(key, str):
         raise _error(f"found a key that is no text but {_show(key)}")
+    if not _is_unicode(key):
+        raise _error(f"found a key with half of a pair of surrogates, {_show(key)}")
     return Instance(_decode(value[IMAGE_BYTES]), key)
 
 
@@ -74,6 +76,15 @@ def _decode(value: Any) -> bytes:
     if not encoded:
         raise _error(f"found {B64} without a byte")
     return encoded
+
+
+def _is_unicode(text: str) -> bool:
+    """False for what JSON can escape, but no answer can hold in UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _show(value: Any) -> str:

@@ -6,14 +6,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
+from google.protobuf import message
+from tensorflow.core.protobuf import saved_model_pb2
 
 from trainer import errors, storage
 from trainer.data import images
+from trainer.serving import graph_check
 
 SIGNATURE = "serving_default"
 IMAGE_BYTES, KEY = "image_bytes", "key"
 CLASSES, PROBABILITIES = "classes", "probabilities"
 LABELS = "labels.txt"
+# What a damaged or foreign model raises.
+LOADING_ERRORS = (message.DecodeError, OSError, ValueError, RuntimeError)
 
 
 class Prediction(NamedTuple):
@@ -51,14 +56,15 @@ class Predictor:
 
         Raises:
             StorageError: If there is no SavedModel, or it can't be read.
-            DataError: If it has another signature.
+            DataError: If it has another signature, or ops that do more than compute.
         """
         self._model_dir = model_dir
         with storage.local_dir(model_dir, _list_files(model_dir)) as local_dir:
             try:
+                _check_ops(model_dir, local_dir)
                 # Kept: its variables go with it.
-                self._model = tf.saved_model.load(local_dir)
-            except (OSError, ValueError, RuntimeError) as error:
+                self._model = tf.saved_model.load(local_dir)  # noqa: TID251
+            except LOADING_ERRORS as error:
                 raise errors.DataError(
                     f"{model_dir} is no SavedModel that TensorFlow {tf.__version__} "
                     f"loads ({_first_line(error)}); export it again."
@@ -146,6 +152,19 @@ def _list_files(model_dir: str) -> list[str]:
         tf.saved_model.SAVED_MODEL_FILENAME_PB,
         *(os.path.join(folder, name) for name in variables),
     ]
+
+
+def _check_ops(model_dir: str, local_dir: str) -> None:
+    """Raises DataError before anything of a model runs that does more than compute."""
+    path = os.path.join(local_dir, tf.saved_model.SAVED_MODEL_FILENAME_PB)
+    content = storage.read_bytes(path) or b""
+    refused = graph_check.find_refused(saved_model_pb2.SavedModel.FromString(content))
+    if refused:
+        raise errors.DataError(
+            f"{model_dir} does more than compute: it has {', '.join(refused)}. Such a "
+            "model is not loaded; give one that this trainer exported, or export it "
+            "without."
+        )
 
 
 def _first_line(error: Exception) -> str:

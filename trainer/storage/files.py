@@ -67,18 +67,40 @@ def write_bytes(path: str, content: bytes) -> None:
     temporary = path if is_mounted(path) else f"{path}.{uuid.uuid4().hex}.tmp"
     with writing(path):
         os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        if temporary != path:
+        if temporary == path:
+            _write_through(path, content)
+            return
+        try:
+            _write_through(temporary, content)
             os.replace(temporary, path)
+        except BaseException:
+            # What came onto a full disk would keep it full.
+            remove_files([temporary])
+            raise
+
+
+def _write_through(path: str, content: bytes) -> None:
+    with open(path, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def read_text(path: str) -> str | None:
-    """The file's text, or None if there is no such file."""
+    """The file's text, or None if there is no such file.
+
+    Raises:
+        DataError: If it is not in UTF-8.
+        StorageError: If it is there and can't be read.
+    """
     content = read_bytes(path)
-    return None if content is None else content.decode()
+    try:
+        return None if content is None else content.decode()
+    except UnicodeDecodeError as error:
+        raise errors.DataError(
+            f"{path} is no text in UTF-8 (byte 0x{error.object[error.start]:02x} at "
+            f"{error.start}); save it as UTF-8, or move it away."
+        ) from error
 
 
 def read_bytes(path: str) -> bytes | None:
