@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 IMAGE ?= image-classification-trainer
+LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
+LOCK_IMAGE := $(LOCK) --extra beam --extra serve --extra tune --excludes requirements/left-out.in
 .DEFAULT_GOAL := help
 
 .PHONY: help setup smoke test test-slow test-browser check lint type format image lock clean
@@ -49,8 +51,10 @@ image: ## Build the Docker image
 	docker build --tag $(IMAGE) .
 
 lock:  ## Resolve requirements/*.txt anew from setup.py; needs uv
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --extra beam --extra serve --extra tune --output-file requirements/runtime.txt setup.py
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --extra dev --output-file requirements/dev.txt setup.py
+	$(LOCK_IMAGE) --overrides requirements/cpu-overrides.in --output-file requirements/cpu.txt setup.py requirements/cpu.in
+	$(LOCK_IMAGE) --output-file requirements/gpu.txt setup.py requirements/gpu.in
+	$(LOCK_IMAGE) --excludes requirements/tpu-left-out.in --output-file requirements/tpu.txt setup.py requirements/tpu.in
+	$(LOCK) --extra dev --output-file requirements/dev.txt setup.py
 
 clean:  ## Remove .venv, caches and what smoke wrote
 	rm -rf $(VENV) smoke build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
