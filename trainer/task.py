@@ -8,10 +8,12 @@ its flags were checked.
 import logging
 import os
 import select
+import signal
 import sys
 import textwrap
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from types import FrameType
+from typing import Any, NamedTuple, NoReturn
 
 from trainer import __version__, config, environment, errors, flags
 
@@ -387,5 +389,13 @@ def _format_command(name: str) -> str:
     return " \\\n    ".join([f"  python -m trainer.task {name}", *flags_of_example])
 
 
+def _end(number: int, _: FrameType | None) -> NoReturn:
+    os._exit(128 + number)
+
+
 if __name__ == "__main__":
+    # The kernel spares process 1 of a container from signals that it has no handler
+    # for. Words that have something to save set one of their own.
+    if os.getpid() == 1:
+        signal.signal(signal.SIGTERM, _end)
     sys.exit(main(sys.argv[1:]))
