@@ -3,11 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 IMAGE ?= image-classification-trainer
+TARGET ?= cpu
+VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' trainer/__init__.py)
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 LOCK_IMAGE := $(LOCK) --extra beam --extra serve --extra tune --excludes requirements/left-out.in
 .DEFAULT_GOAL := help
 
-.PHONY: help setup smoke test test-slow test-browser check lint type format image lock clean
+.PHONY: help setup smoke test test-slow test-browser test-container check lint type format image sbom audit lock clean
 
 help:  ## Print this list
 	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -33,12 +35,16 @@ test-slow: setup  ## Run the tests that train for minutes or build the largest m
 test-browser: setup  ## Run the tests of the page of `serve` in headless Chromium
 	$(BIN)/python -m pytest -m browser
 
+test-container: setup  ## Build the image and run it: needs Docker, or Debian's docker.io and mmdebstrap as root
+	$(BIN)/python -m pytest -m container
+
 check: lint type test  ## Run all that a change has to pass
 
 lint: setup  ## Check style, formatting, and which way imports run
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+	$(BIN)/hadolint Dockerfile
 
 type: setup  ## Check types
 	$(BIN)/mypy
@@ -47,8 +53,15 @@ format: setup  ## Format the code and mend what can be mended
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-image: ## Build the Docker image
-	docker build --tag $(IMAGE) .
+image:  ## Build the Docker image; TARGET=gpu or tpu builds those
+	docker build --target $(TARGET) --tag $(IMAGE) --build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD) .
+
+sbom:  ## Write build/sbom.json: what is in the image, as CycloneDX
+	@mkdir -p build
+	docker run --rm --network=none --volume="$(CURDIR)/scripts:/scripts:ro" --entrypoint=python $(IMAGE) /scripts/sbom.py > build/sbom.json
+
+audit: setup  ## Look for known vulnerabilities; says nothing where no list of them is reached
+	$(BIN)/pip-audit --disable-pip --require-hashes --requirement requirements/$(TARGET).txt
 
 lock:  ## Resolve requirements/*.txt anew from setup.py; needs uv
 	$(LOCK_IMAGE) --overrides requirements/cpu-overrides.in --output-file requirements/cpu.txt setup.py requirements/cpu.in

@@ -9,6 +9,8 @@ import subprocess
 import threading
 import uuid
 
+from tests import lock_files
+
 TIMEOUT_SECS = 240
 ROOT = pathlib.Path(__file__).parent.parent
 # No network, no more rights than a user has, and only /tmp and volumes to write to.
@@ -126,15 +128,7 @@ def build(engine, base, work_dir, *, target):
 def _write_secrets(directory, canary):
     """pip's configuration and the certificates that it trusts, both with the canary."""
     certificates = pathlib.Path(os.environ.get("SSL_CERT_FILE", CERTIFICATES))
-    index = subprocess.run(
-        ["pip", "config", "get", "global.index-url"],
-        capture_output=True,
-        text=True,
-        check=False,
-    ).stdout.strip()
-    lines = [f"# {canary}", "[global]"]
-    if index:
-        lines.append(f"index-url = {index}")
+    lines = [f"# {canary}", "[global]", f"index-url = {lock_files.index_url()}"]
     if certificates.is_file():
         lines.append("cert = /run/secrets/ca_bundle")
     secrets = {"pip_conf": directory / "pip_conf"}

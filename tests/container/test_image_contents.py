@@ -8,7 +8,8 @@ import tarfile
 
 import pytest
 
-from tests import docker_image, locks
+from tests import docker_image, lock_files
+from tests.docker_image import LOCKED, ROOT
 
 pytestmark = pytest.mark.container
 
@@ -74,10 +75,24 @@ def test_the_trainer_is_compiled(image):
 
 def test_it_has_the_packages_of_the_lock_and_no_others(image):
     target = image.name.rpartition(":")[2]
-    pins = locks.pins(target, python_version="3.11")
+    pins = lock_files.pins(target)
     assert sorted(run_python(image, INSTALLED)) == sorted(
         f"{name} {pin.version}" for name, pin in pins.items()
     )
+
+
+def test_the_list_of_parts_names_them_all(image):
+    options = (*LOCKED, f"--volume={ROOT}/scripts:/scripts:ro")
+    text = image.run_ok("/scripts/sbom.py", options=options, entrypoint="python")
+    document = json.loads(text)
+    assert (document["bomFormat"], document["specVersion"]) == ("CycloneDX", "1.6")
+    purls = {one["purl"] for one in document["components"]}
+    assert len(purls) == len(document["components"])
+    assert all(one["version"] for one in document["components"])
+    target = image.name.rpartition(":")[2]
+    pins = lock_files.pins(target)
+    assert {f"pkg:pypi/{name}@{pin.version}" for name, pin in pins.items()} <= purls
+    assert any(one.startswith("pkg:deb/debian/libc6@") for one in purls)
 
 
 def test_it_has_no_compiler_no_pip_and_no_tests(image):
