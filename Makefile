@@ -60,8 +60,8 @@ sbom:  ## Write build/sbom.json: what is in the image, as CycloneDX
 	@mkdir -p build
 	docker run --rm --network=none --volume="$(CURDIR)/scripts:/scripts:ro" --entrypoint=python $(IMAGE) /scripts/sbom.py > build/sbom.json
 
-audit: setup  ## Look for known vulnerabilities; says nothing where no list of them is reached
-	$(BIN)/pip-audit --disable-pip --require-hashes --requirement requirements/$(TARGET).txt
+audit: setup  ## Look for known vulnerabilities; fails where no list of them is reached
+	$(BIN)/pip-audit --strict --disable-pip --require-hashes --requirement requirements/$(TARGET).txt
 
 lock:  ## Resolve requirements/*.txt anew from setup.py; needs uv
 	$(LOCK_IMAGE) --overrides requirements/cpu-overrides.in --output-file requirements/cpu.txt setup.py requirements/cpu.in

@@ -1,5 +1,6 @@
 """What the lock files in requirements/ pin, and what the package index has of it."""
 
+import functools
 import json
 import pathlib
 import re
@@ -61,6 +62,7 @@ def _entries(text):
         yield Requirement(requirement), frozenset(hashes)
 
 
+@functools.cache
 def index_url():
     """The index that pip is told to use on this machine."""
     command = [sys.executable, "-m", "pip", "config", "get", "global.index-url"]
@@ -94,6 +96,7 @@ def _tags(python_version, machine):
     yield from compatible_tags(python_version, interpreter, platforms)
 
 
+@functools.cache
 def _files(name):
     """The index's files of a package. Source: PEP 691."""
     request = urllib.request.Request(f"{index_url()}/{name}/", headers={"Accept": JSON})

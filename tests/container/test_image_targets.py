@@ -1,6 +1,8 @@
 """The targets that may not be runnable here: that what they pin is to be had."""
 
+import functools
 import urllib.error
+from concurrent import futures
 
 import pytest
 
@@ -10,6 +12,7 @@ pytestmark = pytest.mark.container
 
 # Has no wheel.
 FROM_SOURCE = {"cloudml-hypertune"}
+NUM_REQUESTS = 8
 
 
 @pytest.mark.parametrize(
@@ -18,12 +21,12 @@ FROM_SOURCE = {"cloudml-hypertune"}
 )
 def test_the_index_has_a_wheel_of_each_pin(target, machine):
     pins = lock_files.pins(target, machine=machine)
+    look_up = functools.partial(lock_files.wheel_bytes, machine=machine)
     try:
-        sizes = {
-            name: lock_files.wheel_bytes(name, pin, machine=machine)
-            for name, pin in pins.items()
-        }
+        with futures.ThreadPoolExecutor(NUM_REQUESTS) as pool:
+            found = list(pool.map(look_up, pins.keys(), pins.values()))
     except urllib.error.URLError as error:
         pytest.skip(f"the package index is out of reach: {error.reason}")
+    sizes = dict(zip(pins, found, strict=True))
     assert {name for name, size in sizes.items() if size is None} == FROM_SOURCE
     print(f"{target}, {machine}: {sum(filter(None, sizes.values())) / 1e6:.0f} MB")
