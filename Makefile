@@ -36,7 +36,7 @@ test-browser: setup  ## Run the tests of the page of `serve` in headless Chromiu
 	$(BIN)/python -m pytest -m browser
 
 test-container: setup  ## Build the image and run it: needs Docker, or Debian's docker.io and mmdebstrap as root
-	$(BIN)/python -m pytest -m container
+	$(BIN)/python -m pytest -m container $(PYTEST)
 
 check: lint type test  ## Run all that a change has to pass
 
