@@ -39,11 +39,9 @@ RUN groupadd --gid 10001 trainer && \
 # HOME is where any user may write, on a read-only root a tmpfs.
 ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/app HOME=/tmp \
     PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
-ARG VERSION=unknown REVISION=unknown
+# `make image` adds the version and the commit, which so spoil no layer.
 LABEL org.opencontainers.image.title="Image classification trainer" \
-      org.opencontainers.image.description="Takes the place of AI Platform's built-in image classification algorithm" \
-      org.opencontainers.image.version="${VERSION}" \
-      org.opencontainers.image.revision="${REVISION}"
+      org.opencontainers.image.description="Takes the place of AI Platform's built-in image classification algorithm"
 WORKDIR /data
 USER 10001:10001
 # The trainer is process 1 and gets it itself: it saves a checkpoint and exits 143.

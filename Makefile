@@ -3,8 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 IMAGE ?= image-classification-trainer
+DOCKER ?= docker
 TARGET ?= cpu
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' trainer/__init__.py)
+LABEL := org.opencontainers.image
+LABELS = --label $(LABEL).version=$(VERSION) --label $(LABEL).revision=$$(git rev-parse HEAD)
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 LOCK_IMAGE := $(LOCK) --extra beam --extra serve --extra tune --excludes requirements/left-out.in
 .DEFAULT_GOAL := help
@@ -54,11 +57,11 @@ format: setup  ## Format the code and mend what can be mended
 	$(BIN)/ruff format .
 
 image:  ## Build the Docker image; TARGET=gpu or tpu builds those
-	docker build --target $(TARGET) --tag $(IMAGE) --build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD) .
+	$(DOCKER) build --target $(TARGET) --tag $(IMAGE) $(LABELS) $(BUILD_FLAGS) .
 
 sbom:  ## Write build/sbom.json: what is in the image, as CycloneDX
 	@mkdir -p build
-	docker run --rm --network=none --volume="$(CURDIR)/scripts:/scripts:ro" --entrypoint=python $(IMAGE) /scripts/sbom.py > build/sbom.json
+	$(DOCKER) run --rm --network=none --volume="$(CURDIR)/scripts:/scripts:ro" --entrypoint=python $(IMAGE) /scripts/sbom.py > build/sbom.json
 
 audit: setup  ## Look for known vulnerabilities; fails where no list of them is reached
 	$(BIN)/pip-audit --strict --disable-pip --require-hashes --requirement requirements/$(TARGET).txt

@@ -112,16 +112,24 @@ class Container:
 
 
 def build(engine, base, work_dir, *, target):
-    """Builds a target of the Dockerfile, with the host's way to the package index."""
+    """`make image` of a target, with the host's way to the package index."""
     canary = uuid.uuid4().hex
     secrets = _write_secrets(pathlib.Path(work_dir), canary)
     name = f"image-classification-trainer-test:{target}"
-    engine.run_ok(
-        *("build", "--network=host", f"--target={target}", f"--tag={name}"),
-        *(f"--build-arg=BASE_IMAGE={base}", "--build-arg=VERSION=0.0.0-test"),
-        *(f"--secret=id={key},src={path}" for key, path in secrets.items()),
-        ROOT,
+    flags = ["--network=host", f"--build-arg=BASE_IMAGE={base}"]
+    flags += [f"--secret=id={key},src={path}" for key, path in secrets.items()]
+    done = subprocess.run(
+        [
+            *("make", "image", f"TARGET={target}", f"IMAGE={name}"),
+            *(f"DOCKER={engine.client}", f"BUILD_FLAGS={' '.join(flags)}"),
+        ],
+        cwd=ROOT,
+        env=engine.environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
+    assert done.returncode == 0, done.stderr[-4000:]
     return Image(engine, name, canary)
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from tests import docker_image, lock_files
 from tests.docker_image import LOCKED, ROOT
+from trainer import __version__
 
 pytestmark = pytest.mark.container
 
@@ -61,8 +62,10 @@ def test_it_says_what_it_is_and_runs_the_trainer_as_process_1(image):
     assert config["StopSignal"] == "SIGTERM"
     assert "Healthcheck" not in config
     labels = config["Labels"]
-    assert labels["org.opencontainers.image.version"] == "0.0.0-test"
     assert labels["org.opencontainers.image.title"]
+    assert labels["org.opencontainers.image.version"] == __version__
+    revision = labels["org.opencontainers.image.revision"]
+    assert re.fullmatch("[0-9a-f]{40}", revision)
 
 
 def test_help_comes_within_half_a_second(image):
