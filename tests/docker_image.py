@@ -11,7 +11,7 @@ import uuid
 
 from tests import lock_files
 
-TIMEOUT_SECS = 240
+TIMEOUT_SECS = 600
 ROOT = pathlib.Path(__file__).parent.parent
 # No network, no more rights than a user has, and only /tmp and volumes to write to.
 LOCKED = (

@@ -6,6 +6,7 @@ import pathlib
 import re
 import shutil
 import subprocess
+import time
 
 import pytest
 
@@ -109,22 +110,14 @@ def test_a_bad_flag_ends_with_1_and_says_which(image, folder):
 
 
 def test_the_first_step_comes_soon(image, folder):
-    flags = train_flags(train_steps_per_eval=1, max_steps=1)
-    with image.started(*flags, options=mounted(folder)) as container:
-        container.wait_for(r"train \| step 1 ")
-        assert container.wait() == 0
-        started, ended = (
-            container.engine.run_ok(
-                "inspect", f"--format={{{{.State.{when}At}}}}", container.id
-            )
-            for when in ("Started", "Finished")
-        )
-    assert secs_of(ended) - secs_of(started) < FIRST_STEP_SECS
-
-
-def secs_of(time):
-    hours, minutes, secs = re.search(r"T(\d+):(\d+):([\d.]+)", time).groups()
-    return 3600 * int(hours) + 60 * int(minutes) + float(secs)
+    if os.getloadavg()[0] > os.cpu_count():
+        pytest.skip(f"other work keeps the cores busy: load {os.getloadavg()[0]:.1f}")
+    start = time.monotonic()
+    with image.started(*train_flags(), options=mounted(folder)) as container:
+        container.wait_for(r"train \| step 1/")
+        secs = time.monotonic() - start
+    print(f"the first step came after {secs:.1f} s")
+    assert secs < FIRST_STEP_SECS
 
 
 def test_any_user_may_run_it_and_owns_the_outputs(image, folder):
@@ -138,21 +131,21 @@ def test_a_user_who_may_not_write_is_told(image, folder):
     options = mounted(folder, "--user=5555:6666")
     done = image.run(*train_flags(), options=options)
     assert done.returncode == 1
-    assert "StorageError: --job-dir=job can't be written" in done.stderr
+    assert "StorageError: --job-dir=job/ can't be written (Permission" in done.stderr
     assert not (folder / "job").exists()
 
 
-def test_a_root_without_tmp_is_told(image, folder):
-    options = [one for one in mounted(folder) if one != "--tmpfs=/tmp"]
-    done = image.run(*train_flags(), options=options)
+def test_a_root_that_can_be_written_nowhere_is_told(image):
+    options = [one for one in LOCKED if one != "--tmpfs=/tmp"]
+    done = image.run("predict", "--model_dir=model", "photos", options=options)
     assert done.returncode == 1, done.stderr
-    assert "--tmpfs /tmp" in done.stderr
+    assert "give docker run --tmpfs /tmp beside --read-only" in done.stderr
 
 
 def test_sigterm_saves_and_the_same_command_resumes(image, folder):
     flags = train_flags(max_steps=100_000, train_steps_per_eval=4)
     with image.started(*flags, options=mounted(folder)) as container:
-        container.wait_for(r"eval  \| step 8 ")
+        container.wait_for(r"eval  \| step 8/")
         assert container.stop() == 143, container.log()
     assert any((folder / "job/checkpoints").iterdir())
     flags = train_flags(max_steps=12, train_steps_per_eval=4)
@@ -164,16 +157,15 @@ def test_sigterm_ends_a_job_that_has_only_started(image, folder):
     flags = train_flags(max_steps=100_000)
     with image.started(*flags, options=mounted(folder)) as container:
         # TensorFlow is being imported.
-        assert container.stop(secs=30) == 143, container.log()
+        assert container.stop(secs=60) == 143, container.log()
 
 
-def test_sigterm_ends_a_word_that_waits(image, folder):
-    image.run_ok(*train_flags(), options=mounted(folder))
-    flags = ("predict", "--model_dir=job/model", "--instances=-")
+def test_sigterm_ends_a_word_that_waits(image, folder, colour_model_dir):
+    shutil.copytree(colour_model_dir, folder / "model")
+    flags = ("predict", "--model_dir=model", "--instances=-")
     options = mounted(folder, "--interactive")
     with image.started(*flags, options=options) as container:
-        assert container.state()["Running"]
-        assert container.stop(secs=30) == 143, container.log()
+        assert container.stop(secs=60) == 143, container.log()
 
 
 def test_a_job_that_runs_out_of_memory_is_killed_and_can_be_run_again(image, folder):
