@@ -7,6 +7,7 @@ import pathlib
 import re
 import subprocess
 import threading
+import time
 import uuid
 
 from tests import lock_files
@@ -93,6 +94,14 @@ class Container:
                 watchdog.cancel()
                 process.kill()
         raise AssertionError(f"no {pattern!r} in\n{self.log()}")
+
+    def wait_until_it_catches(self, number):
+        """Waits until process 1 has a handler for a signal; without, it gets none."""
+        deadline = time.monotonic() + TIMEOUT_SECS
+        look = ("exec", self.id, "grep", "SigCgt", "/proc/1/status")
+        while not int(self.engine.run_ok(*look).split()[1], 16) >> number - 1 & 1:
+            assert time.monotonic() < deadline, self.log()
+            time.sleep(0.05)
 
     def log(self):
         done = self.engine.run("logs", self.id)

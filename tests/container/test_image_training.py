@@ -5,6 +5,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import time
 
@@ -156,7 +157,8 @@ def test_sigterm_saves_and_the_same_command_resumes(image, folder):
 def test_sigterm_ends_a_job_that_has_only_started(image, folder):
     flags = train_flags(max_steps=100_000)
     with image.started(*flags, options=mounted(folder)) as container:
-        # TensorFlow is being imported.
+        container.wait_until_it_catches(signal.SIGTERM)
+        assert "data  |" not in container.log()
         assert container.stop(secs=60) == 143, container.log()
 
 
@@ -165,6 +167,7 @@ def test_sigterm_ends_a_word_that_waits(image, folder, colour_model_dir):
     flags = ("predict", "--model_dir=model", "--instances=-")
     options = mounted(folder, "--interactive")
     with image.started(*flags, options=options) as container:
+        container.wait_until_it_catches(signal.SIGTERM)
         assert container.stop(secs=60) == 143, container.log()
 
 
