@@ -3,9 +3,16 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 IMAGE ?= image-classification-trainer
+DOCKER ?= docker
+TARGET ?= cpu
+VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' trainer/__init__.py)
+LABEL := org.opencontainers.image
+LABELS = --label $(LABEL).version=$(VERSION) --label $(LABEL).revision=$$(git rev-parse HEAD)
+LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
+LOCK_IMAGE := $(LOCK) --extra beam --extra serve --extra tune --excludes requirements/left-out.in
 .DEFAULT_GOAL := help
 
-.PHONY: help setup smoke test test-slow test-browser check lint type format image lock clean
+.PHONY: help setup smoke test test-slow test-browser test-container check lint type format image sbom audit lock clean
 
 help:  ## Print this list
 	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -31,12 +38,16 @@ test-slow: setup  ## Run the tests that train for minutes or build the largest m
 test-browser: setup  ## Run the tests of the page of `serve` in headless Chromium
 	$(BIN)/python -m pytest -m browser
 
+test-container: setup  ## Build the image and run it: needs Docker, or Debian's docker.io and mmdebstrap as root
+	$(BIN)/python -m pytest -m container $(PYTEST)
+
 check: lint type test  ## Run all that a change has to pass
 
 lint: setup  ## Check style, formatting, and which way imports run
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+	$(BIN)/hadolint Dockerfile
 
 type: setup  ## Check types
 	$(BIN)/mypy
@@ -45,12 +56,21 @@ format: setup  ## Format the code and mend what can be mended
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-image: ## Build the Docker image
-	docker build --tag $(IMAGE) .
+image:  ## Build the Docker image; TARGET=gpu or tpu builds those
+	$(DOCKER) build --target $(TARGET) --tag $(IMAGE) $(LABELS) $(BUILD_FLAGS) .
+
+sbom:  ## Write build/sbom.json: what is in the image, as CycloneDX
+	@mkdir -p build
+	$(DOCKER) run --rm --network=none --volume="$(CURDIR)/scripts:/scripts:ro" --entrypoint=python $(IMAGE) /scripts/sbom.py > build/sbom.json
+
+audit: setup  ## Look for known vulnerabilities; fails where no list of them is reached
+	$(BIN)/pip-audit --strict --disable-pip --require-hashes --requirement requirements/$(TARGET).txt
 
 lock:  ## Resolve requirements/*.txt anew from setup.py; needs uv
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --extra beam --extra serve --extra tune --output-file requirements/runtime.txt setup.py
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --extra dev --output-file requirements/dev.txt setup.py
+	$(LOCK_IMAGE) --overrides requirements/cpu-overrides.in --output-file requirements/cpu.txt setup.py requirements/cpu.in
+	$(LOCK_IMAGE) --output-file requirements/gpu.txt setup.py requirements/gpu.in
+	$(LOCK_IMAGE) --excludes requirements/tpu-left-out.in --output-file requirements/tpu.txt setup.py requirements/tpu.in
+	$(LOCK) --extra dev --output-file requirements/dev.txt setup.py
 
 clean:  ## Remove .venv, caches and what smoke wrote
 	rm -rf $(VENV) smoke build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

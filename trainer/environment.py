@@ -51,6 +51,21 @@ def plain_gcsfs() -> None:
     os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
 
 
+def check_temporary_dir() -> None:
+    """Checks that there is a folder for temporary files.
+
+    Raises:
+        ConfigError: If none can be written to, as on a container's read-only root.
+    """
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError as error:
+        raise errors.ConfigError(
+            "No folder for temporary files can be written to, neither TMPDIR nor /tmp "
+            "nor the working folder; give docker run --tmpfs /tmp beside --read-only."
+        ) from error
+
+
 @contextlib.contextmanager
 def hidden_native_stderr() -> Iterator[None]:
     """Holds back what libraries write to file descriptor 2; shows it on an error.

@@ -9,8 +9,11 @@ import errno
 import logging
 import os
 import select
+import signal
 import sys
 from collections.abc import Sequence
+from types import FrameType
+from typing import NoReturn
 
 from trainer import __version__, environment, errors, flags, help_page, words
 
@@ -99,6 +102,7 @@ def _run(argv: list[str]) -> int:
     name = words.take_word(argv)
     word = words.WORDS[name]
     job = flags.parse([*_given_by_surroundings(name), *argv], word.config_class)
+    environment.check_temporary_dir()
     environment.quiet_tensorflow()
     environment.plain_gcsfs()
     return word.run(job) or EXIT_OK
@@ -110,5 +114,13 @@ def _given_by_surroundings(name: str) -> list[str]:
     return [f"--job-dir={root_dir}"] if name == words.DEFAULT_WORD and root_dir else []
 
 
+def _end(number: int, _: FrameType | None) -> NoReturn:
+    os._exit(128 + number)
+
+
 if __name__ == "__main__":
+    # The kernel spares process 1 of a container from signals that it has no handler
+    # for. Words that have something to save set one of their own.
+    if os.getpid() == 1:
+        signal.signal(signal.SIGTERM, _end)
     sys.exit(main(sys.argv[1:]))

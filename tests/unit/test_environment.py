@@ -2,6 +2,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 
 import pytest
 
@@ -49,6 +50,15 @@ def test_the_job_id_is_the_services_or_the_default(monkeypatch):
     assert environment.job_id("flowers") == "flowers"
     monkeypatch.setenv("CLOUD_ML_JOB_ID", "job_1")
     assert environment.job_id("flowers") == "job_1"
+
+
+def test_a_process_that_can_write_nowhere_is_told(monkeypatch):
+    def nowhere():
+        raise FileNotFoundError
+
+    monkeypatch.setattr(tempfile, "gettempdir", nowhere)
+    with pytest.raises(errors.ConfigError, match="run --tmpfs /tmp beside --read-on"):
+        environment.check_temporary_dir()
 
 
 def run_noisy(body, **variables):
