@@ -198,3 +198,48 @@ def test_waiting_for_a_slow_input_is_counted():
     late = trainer.train_steps(iter(slow), num_steps)
     assert 0 <= in_time.wait_secs < late.wait_secs
     assert late.wait_secs >= 0.9 * pause * num_steps
+
+
+def test_a_classs_weight_is_a_factor_of_its_cross_entropy():
+    job = build_config(optimizer_arguments="momentum=0.0", weight_decay=0.0)
+    strategy = distribution.build_strategy()
+    images, labels, weights = draw(4)
+    factors = np.float32([0.5, 2.0, 1.0])
+    losses_of = []
+    for class_weights, image_weights in ((factors, weights), (None, factors[labels])):
+        trainer = steps.Trainer(
+            job,
+            build_model(),
+            strategy,
+            uses_loss_scale=False,
+            class_weights=class_weights,
+        )
+        progress = trainer.train_steps(repeat(images, labels, image_weights), 1)
+        losses_of.append(progress.loss * image_weights.sum())
+    assert losses_of[0] == pytest.approx(losses_of[1], rel=1e-5)
+
+
+@pytest.mark.parametrize("uses_loss_scale", [False, True])
+def test_clipped_gradients_move_the_weights_by_rate_times_norm(uses_loss_scale):
+    job = build_config(optimizer_arguments="momentum=0.0", gradient_clip_norm=1e-3)
+    trainer = build_trainer(job, uses_loss_scale=uses_loss_scale)
+    before = [variable.numpy() for variable in trainer.model.trainable_variables]
+    trainer.train_steps(repeat(*draw(4)), 1)
+    after = [variable.numpy() for variable in trainer.model.trainable_variables]
+    moved = [np.sum((one - two) ** 2) for one, two in zip(before, after, strict=True)]
+    assert np.sqrt(sum(moved)) == pytest.approx(0.1 * 1e-3, rel=1e-2)
+
+
+def test_averages_are_scored_and_saved():
+    trainer = build_trainer(build_config(moving_average_decay=0.5))
+    head = trainer.model.get_layer("head").kernel
+    place = [variable.path for variable in trainer.model.variables].index(head.path)
+    found = trainer.scored_variables[place]
+    expected = head.numpy()
+    for step in range(1, 4):
+        trainer.train_steps(repeat(*draw(4)), 1)
+        decay = min(0.5, (1 + step) / (10 + step))
+        expected = decay * expected + (1 - decay) * head.numpy()
+    np.testing.assert_allclose(found.numpy(), expected, atol=1e-6)
+    assert not np.array_equal(found.numpy(), head.numpy())
+    assert trainer.variables["head/kernel/ExponentialMovingAverage"] is found

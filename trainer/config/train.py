@@ -163,6 +163,34 @@ class TrainConfig(CopiesFiles):
         "batch normalisation.",
         minimum=0.0,
     )
+    class_weights: str = knob(
+        "none",
+        "Weight of each class in the training loss. balanced: one over the number of "
+        "its images; effective: one over its effective number (Cui et al. 2019), which "
+        "is milder. The mean over all images is 1; evaluations weigh nothing.",
+        choices=("none", "balanced", "effective"),
+    )
+    gradient_clip_norm: float = knob(
+        0.0,
+        "Gradients whose norm over all weights is larger are scaled down to it; 0: "
+        "none are. 1 to 10 steadies a start that diverges.",
+        minimum=0.0,
+    )
+    moving_average_decay: float = knob(
+        0.0,
+        "Evaluate and export moving averages of weights and batch-norm statistics "
+        "with this decay, which warms up as min(decay, (1 + step) / (10 + step)); 0: "
+        "the weights themselves. 0.99 suits a thousand steps, 0.9999 a hundred "
+        "thousand.",
+        minimum=0.0,
+        below=1.0,
+    )
+    early_stopping_evals: int = knob(
+        0,
+        "End the job after this many evaluations in a row without a better "
+        "top_1_accuracy; 0: take all steps.",
+        minimum=0,
+    )
     label_offset: str = knob(
         "auto",
         "Label of the first class: 1 as documented, or 0. auto: 1, unless the data "

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 
 from trainer import environment, storage
 from trainer.config import TrainConfig
@@ -16,6 +17,7 @@ from trainer.models import factory, pretrained
 from trainer.serving import export, parity
 from trainer.training import (
     best_model,
+    class_weights,
     distribution,
     evaluation,
     failures,
@@ -73,6 +75,7 @@ def _run(config: TrainConfig, interruption: Interruption) -> None:
         pretrained.load_pretrained(
             parts.trainer.model, config.pretrained_checkpoint_path
         )
+        parts.trainer.start_from_model()
     interruption.defer()
     with (
         _shown_progress(config, parts) as shown,
@@ -83,7 +86,7 @@ def _run(config: TrainConfig, interruption: Interruption) -> None:
         except Interrupted:
             parts.state.save_if_changed()
             raise
-    _log_end(parts, metrics)
+    _log_end(config, parts, metrics)
 
 
 def _build_parts(config: TrainConfig) -> _Parts:
@@ -103,14 +106,32 @@ def _build_parts(config: TrainConfig) -> _Parts:
     _log_start(config, data, precision)
     with strategy.scope():
         trained = _build_model(config, precision)
-        scored = trained if precision == "float32" else _build_model(config, "float32")
+        is_scored = precision == "float32" and not config.moving_average_decay
+        scored = trained if is_scored else _build_model(config, "float32")
         trainer = steps.Trainer(
-            config, trained, strategy, uses_loss_scale=precision == "float16"
+            config,
+            trained,
+            strategy,
+            uses_loss_scale=precision == "float16",
+            class_weights=_weigh_classes(config, data),
         )
         evaluator = steps.Evaluator(config, scored, strategy)
     state = job_state.JobState(config, layout, trainer, data.bad_records)
     resolved = _resolve(config, data, precision)
     return _Parts(layout, known, data, trainer, evaluator, state, resolved)
+
+
+def _weigh_classes(config: TrainConfig, data: inputs.Inputs) -> np.ndarray | None:
+    if config.class_weights == "none":
+        return None
+    found = class_weights.compute_class_weights(data.class_counts, config.class_weights)
+    logging.info(
+        "data  | class weights from %.3g to %.3g (--class_weights=%s)",
+        found.min(),
+        found.max(),
+        config.class_weights,
+    )
+    return found
 
 
 def _resolve(
@@ -172,7 +193,9 @@ def _train_and_evaluate(
         config,
         parts.evaluator,
         parts.data.validation,
-        trained=trainer.model,
+        scored=None
+        if parts.evaluator.model is trainer.model
+        else trainer.scored_variables,
         interruption=interruption,
     )
     steps_runner = runner.Runner(
@@ -202,6 +225,21 @@ def _train_and_evaluate(
         evaluate=scores.evaluate,
         eval_steps=_plan_evaluations(config, parts),
         actions=_build_actions(config, parts, events, scores),
+        is_done=lambda: _ended_early(config, parts) is not None,
+    )
+
+
+def _ended_early(config: TrainConfig, parts: _Parts) -> str | None:
+    """Why the job takes no more steps though some are left."""
+    patience = config.early_stopping_evals
+    count = parts.state.history.num_without_better
+    if not patience or count < patience:
+        return None
+    if parts.trainer.num_steps_done >= config.max_steps:
+        return None
+    return (
+        f"{count} evaluations in a row had no better top_1_accuracy "
+        f"(--early_stopping_evals={patience})"
     )
 
 
@@ -245,6 +283,7 @@ def _build_actions(
             bad_records={
                 split: bad.describe() for split, bad in parts.data.bad_records.items()
             },
+            ended_early=_ended_early(config, parts),
         )
         parts.state.curve.save(parts.layout.curve_path)
         parts.state.save()
@@ -314,7 +353,11 @@ def _log_start(config: TrainConfig, data: inputs.Inputs, precision: str) -> None
     )
 
 
-def _log_end(parts: _Parts, metrics: loop.Metrics) -> None:
+def _log_end(config: TrainConfig, parts: _Parts, metrics: loop.Metrics) -> None:
+    reason = _ended_early(config, parts)
+    if reason:
+        step = parts.trainer.num_steps_done
+        logging.info("end   | at step %d of %d: %s", step, config.max_steps, reason)
     best = parts.state.history.best or {**metrics, "step": parts.trainer.num_steps_done}
     logging.info(
         "done  | top_1_accuracy %.4f now, %.4f at best (step %d) | model in %s",

@@ -12,6 +12,7 @@ def train_and_evaluate(
     evaluate: Callable[[], Metrics],
     eval_steps: Iterable[int],
     actions: Iterable[Action] = (),
+    is_done: Callable[[], bool] = lambda: False,
 ) -> Metrics:
     """Trains to each step of `eval_steps` in turn and evaluates there.
 
@@ -20,6 +21,7 @@ def train_and_evaluate(
         evaluate: Scores the current weights.
         eval_steps: Steps to evaluate at, rising; none if the job was finished before.
         actions: Called in order with (step, metrics) after each evaluation.
+        is_done: Asked before each training: whether the job ends with what it has.
 
     Returns:
         Metrics of the last evaluation.
@@ -27,6 +29,8 @@ def train_and_evaluate(
     actions = list(actions)
     metrics = Metrics()
     for step in eval_steps:
+        if is_done():
+            break
         train(step)
         metrics = evaluate()
         for action in actions:

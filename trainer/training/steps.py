@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from trainer.config import TrainConfig
@@ -11,6 +12,7 @@ from trainer.data import images as preprocessing
 from trainer.models import layers
 from trainer.training import losses, optimizers, schedules
 from trainer.training.loss_scale import LossScale
+from trainer.training.moving_average import MovingAverage
 
 
 class Progress(NamedTuple):
@@ -36,7 +38,18 @@ class Trainer:
         strategy: tf.distribute.Strategy,
         *,
         uses_loss_scale: bool,
+        class_weights: np.ndarray | None = None,
     ) -> None:
+        """Takes the first step's state; trains nothing.
+
+        Args:
+            config: The job.
+            model: Is changed by training.
+            strategy: Says where.
+            uses_loss_scale: Whether float16 needs one.
+            class_weights: float32 [num_classes], factors of the cross entropy; None
+                weighs nothing.
+        """
         self._config = config
         self._strategy = strategy
         self.model = model
@@ -49,6 +62,9 @@ class Trainer:
         self._step = tf.Variable(0, dtype=tf.int64, trainable=False)
         self._learning_rate = schedules.build_schedule(config)
         self._loss_scale = LossScale()
+        self._class_weights = class_weights
+        decay = config.moving_average_decay
+        self._average = MovingAverage(model.variables, decay) if decay else None
         self._uses_loss_scale = uses_loss_scale
         self._optimizer = optimizers.build_optimizer(
             config.optimizer_type, config.resolved_optimizer_arguments, self._trainable
@@ -73,7 +89,21 @@ class Trainer:
         """
         named = {variable.path: variable.value for variable in self.model.variables}
         named |= self._optimizer.variables | self._loss_scale.variables
+        if self._average:
+            named |= self._average.variables
         return {**named, "global_step": self._step}
+
+    @property
+    def scored_variables(self) -> list[Any]:
+        """What an evaluation scores, in the order of the model's variables."""
+        if self._average is None:
+            return [variable.value for variable in self.model.variables]
+        return [self._average.find(variable) for variable in self.model.variables]
+
+    def start_from_model(self) -> None:
+        """Goes on from weights that were given to the model, at step 0."""
+        if self._average:
+            self._average.restart()
 
     def learning_rate_at(self, step: int) -> float:
         """The rate that the given step takes."""
@@ -129,12 +159,17 @@ class Trainer:
             gradients, is_finite = self._loss_scale.unscale(gradients)
             tf.cond(is_finite, lambda: self._apply(gradients, rate), tf.no_op)
         else:
-            self._optimizer.apply(gradients, rate)
+            self._apply(gradients, rate)
         self._step.assign_add(1)
+        if self._average:
+            self._average.update(self._step)
         is_correct = tf.equal(tf.argmax(logits, -1, tf.int32), labels)
         return loss, _weighted_mean(tf.cast(is_correct, tf.float32), weights)
 
     def _apply(self, gradients: Any, rate: Any) -> Any:
+        if self._config.gradient_clip_norm:
+            norm = self._config.gradient_clip_norm
+            gradients, _ = tf.clip_by_global_norm(gradients, norm)
         self._optimizer.apply(gradients, rate)
         return tf.no_op()
 
@@ -146,6 +181,8 @@ class Trainer:
             num_classes=self._config.num_classes,
             label_smoothing=self._config.label_smoothing,
         )
+        if self._class_weights is not None:
+            cross_entropy *= tf.gather(tf.constant(self._class_weights), labels)
         decay = self._config.weight_decay * losses.l2_loss(
             [variable.value for variable in self._decayed]
         )
