@@ -163,6 +163,35 @@ class TrainConfig(CopiesFiles):
         "batch normalisation.",
         minimum=0.0,
     )
+    augmentation: str = knob(
+        "standard",
+        "What happens to a training picture. standard: a random crop, mirrored every "
+        "other time; none: the centre crop of an evaluation; randaugment: standard, "
+        "then two random operations of 14 (Cubuk et al. 2019); trivialaugment: "
+        "standard, then one of random strength (Mueller & Hutter 2021). The last two "
+        "pay in long jobs.",
+        choices=("none", "standard", "randaugment", "trivialaugment"),
+    )
+    mixup_alpha: float = knob(
+        0.0,
+        "Blend pairs of training pictures and their targets with a share drawn from "
+        "Beta(alpha, alpha) (Zhang et al. 2017); 0: none. 0.2 is usual.",
+        minimum=0.0,
+    )
+    cutmix_alpha: float = knob(
+        0.0,
+        "Paste a part of one training picture into another, its area drawn from "
+        "Beta(alpha, alpha), and share the target (Yun et al. 2019); 0: none. 1 is "
+        "usual. With mixup_alpha as well, each pair has one of the two.",
+        minimum=0.0,
+    )
+    random_erasing: float = knob(
+        0.0,
+        "Share of the training pictures in which a rectangle of 2 to 33 % of the area "
+        "is painted over (Zhong et al. 2017). 0.25 is usual.",
+        minimum=0.0,
+        maximum=1.0,
+    )
     class_weights: str = knob(
         "none",
         "Weight of each class in the training loss. balanced: one over the number of "

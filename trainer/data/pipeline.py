@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from trainer import errors
-from trainer.data import examples, images, tfrecord
+from trainer.data import augmentation, examples, images, tfrecord
 from trainer.data.bad_records import BadRecords
 from trainer.data.order import Order
 
@@ -130,7 +130,7 @@ class ExampleSource:
 
 
 class TrainingInput:
-    """Endless batches of random crops."""
+    """Endless batches of pictures, each at random in another form."""
 
     def __init__(
         self,
@@ -140,6 +140,7 @@ class TrainingInput:
         image_size: int,
         batch_size: int,
         seed: int,
+        augment: str = "standard",
     ) -> None:
         """Opens nothing.
 
@@ -148,11 +149,14 @@ class TrainingInput:
             order: Says which record is at which position.
             image_size: Side in pixels.
             batch_size: Examples a step; may be more than there are.
-            seed: Seed of crops and flips.
+            seed: Seed of all that is random about a picture.
+            augment: What that is; see augmentation.build_decoder.
         """
         self._source = source
         self._order = order
-        self._image_size = image_size
+        self._decode_picture = augmentation.build_decoder(
+            augment, image_size=image_size
+        )
         self._batch_size = batch_size
         self._seed = seed
 
@@ -193,7 +197,7 @@ class TrainingInput:
 
     def _decode_image(self, encoded: Any, position: Any) -> Any:
         seed = tf.stack([tf.constant(self._seed, tf.int64), position])
-        return images.decode_for_training(encoded, seed, image_size=self._image_size)
+        return self._decode_picture(encoded, seed)
 
 
 def select_records(num_records: int, num_images: int) -> np.ndarray:

@@ -206,6 +206,7 @@ def _train_and_evaluate(
             image_size=config.resolved_image_size,
             batch_size=config.train_batch_size,
             seed=config.seed,
+            augment=config.augmentation,
         ),
         interruption=interruption,
         record=state.curve.add,

@@ -10,7 +10,7 @@ import tensorflow as tf
 from trainer.config import TrainConfig
 from trainer.data import images as preprocessing
 from trainer.models import layers
-from trainer.training import losses, optimizers, schedules
+from trainer.training import losses, mixing, optimizers, schedules
 from trainer.training.loss_scale import LossScale
 from trainer.training.moving_average import MovingAverage
 
@@ -63,6 +63,7 @@ class Trainer:
         self._learning_rate = schedules.build_schedule(config)
         self._loss_scale = LossScale()
         self._class_weights = class_weights
+        self._mix = mixing.build_mix(config)
         decay = config.moving_average_decay
         self._average = MovingAverage(model.variables, decay) if decay else None
         self._uses_loss_scale = uses_loss_scale
@@ -149,9 +150,10 @@ class Trainer:
         return done, loss_sum, accuracy_sum, wait_secs
 
     def _train_step(self, images: Any, labels: Any, weights: Any) -> tuple[Any, Any]:
+        batch = self._mix(mixing.Batch(images, labels, weights), self._step)
         with tf.GradientTape() as tape:
-            logits = self.model(preprocessing.normalize(images), training=True)
-            loss = self._compute_loss(logits, labels, weights)
+            logits = self.model(preprocessing.normalize(batch.images), training=True)
+            loss = self._compute_loss(logits, batch)
             target = self._loss_scale.scale(loss) if self._uses_loss_scale else loss
         gradients = tape.gradient(target, [v.value for v in self._trainable])
         rate = self._learning_rate(self._step)
@@ -163,8 +165,8 @@ class Trainer:
         self._step.assign_add(1)
         if self._average:
             self._average.update(self._step)
-        is_correct = tf.equal(tf.argmax(logits, -1, tf.int32), labels)
-        return loss, _weighted_mean(tf.cast(is_correct, tf.float32), weights)
+        is_correct = tf.equal(tf.argmax(logits, -1, tf.int32), batch.labels)
+        return loss, _weighted_mean(tf.cast(is_correct, tf.float32), batch.weights)
 
     def _apply(self, gradients: Any, rate: Any) -> Any:
         if self._config.gradient_clip_norm:
@@ -173,20 +175,29 @@ class Trainer:
         self._optimizer.apply(gradients, rate)
         return tf.no_op()
 
-    def _compute_loss(self, logits: Any, labels: Any, weights: Any) -> Any:
+    def _compute_loss(self, logits: Any, batch: mixing.Batch) -> Any:
         """Cross entropy + weight_decay x L2, as the algorithm's reference states."""
+        cross_entropy = self._cross_entropy(logits, batch.labels)
+        if batch.partners is not None:
+            # Cross entropy is linear in its target, so no mixed target is built.
+            other = self._cross_entropy(logits, batch.partners)
+            cross_entropy = other + batch.shares * (cross_entropy - other)
+        decay = self._config.weight_decay * losses.l2_loss(
+            [variable.value for variable in self._decayed]
+        )
+        return _weighted_mean(cross_entropy, batch.weights) + decay
+
+    def _cross_entropy(self, logits: Any, labels: Any) -> Any:
+        """Of each example, float32 [batch]."""
         cross_entropy = losses.smoothed_cross_entropy(
             logits,
             labels,
             num_classes=self._config.num_classes,
             label_smoothing=self._config.label_smoothing,
         )
-        if self._class_weights is not None:
-            cross_entropy *= tf.gather(tf.constant(self._class_weights), labels)
-        decay = self._config.weight_decay * losses.l2_loss(
-            [variable.value for variable in self._decayed]
-        )
-        return _weighted_mean(cross_entropy, weights) + decay
+        if self._class_weights is None:
+            return cross_entropy
+        return cross_entropy * tf.gather(tf.constant(self._class_weights), labels)
 
 
 def _weighted_mean(values: Any, weights: Any) -> Any:
