@@ -7,7 +7,6 @@ import keras
 import tensorflow as tf
 
 from trainer.config import TrainConfig
-from trainer.data import images as preprocessing
 from trainer.models import layers
 from trainer.training import losses, optimizers, schedules
 from trainer.training.loss_scale import LossScale
@@ -120,7 +119,7 @@ class Trainer:
 
     def _train_step(self, images: Any, labels: Any, weights: Any) -> tuple[Any, Any]:
         with tf.GradientTape() as tape:
-            logits = self.model(preprocessing.normalize(images), training=True)
+            logits = self.model(images, training=True)
             loss = self._compute_loss(logits, labels, weights)
             target = self._loss_scale.scale(loss) if self._uses_loss_scale else loss
         gradients = tape.gradient(target, [v.value for v in self._trainable])
@@ -209,9 +208,7 @@ class Evaluator:
         Args:
             images: float32 [batch, side, side, 3], 0..255.
         """
-        return tf.nn.softmax(
-            self.model(preprocessing.normalize(images), training=False)
-        )
+        return tf.nn.softmax(self.model(images, training=False))
 
     @tf.function
     def _score(self, images: Any, labels: Any, weights: Any) -> Any:
@@ -219,7 +216,7 @@ class Evaluator:
 
     def _score_batch(self, images: Any, labels: Any, weights: Any) -> Any:
         """Weighted sums, float32 [4]: top 1 right, top 5 right, loss, images."""
-        logits = self.model(preprocessing.normalize(images), training=False)
+        logits = self.model(images, training=False)
         # argmax and not in_top_k: what the SavedModel answers on a tie counts.
         top_1 = tf.equal(tf.argmax(logits, -1, tf.int32), labels)
         top_5 = tf.math.in_top_k(labels, logits, min(5, self._config.num_classes))
