@@ -24,6 +24,7 @@ def build_builder(seed=0, precision="float32"):
     return layers.LayerBuilder(
         precision=precision,
         seed=seed,
+        activation="relu",
         batch_norm_momentum=0.9,
         batch_norm_epsilon=1e-3,
         kernel_scale=1.0,

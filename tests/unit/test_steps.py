@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from trainer import config
-from trainer.data import images as preprocessing
+from trainer.models import normalization
 from trainer.training import distribution, losses, steps
 
 NUM_CLASSES = 3
@@ -27,7 +27,8 @@ def build_config(**options):
 def build_model():
     keras.utils.set_random_seed(0)
     inputs = keras.Input([SIDE, SIDE, 3])
-    hidden = keras.layers.BatchNormalization()(inputs)
+    hidden = normalization.Normalize(normalization.IMAGENET)(inputs)
+    hidden = keras.layers.BatchNormalization()(hidden)
     hidden = keras.layers.GlobalAveragePooling2D()(hidden)
     return keras.Model(inputs, keras.layers.Dense(NUM_CLASSES, name="head")(hidden))
 
@@ -61,7 +62,7 @@ def test_a_step_is_the_documented_loss_and_rule(uses_loss_scale):
     images, labels, weights = draw(4)
     reference = build_model()
     with tf.GradientTape() as tape:
-        logits = reference(preprocessing.normalize(images), training=True)
+        logits = reference(images, training=True)
         targets = 0.9 * tf.one_hot(labels, NUM_CLASSES) + 0.1 / NUM_CLASSES
         entropy = -tf.reduce_sum(targets * tf.nn.log_softmax(logits), axis=1)
         head = reference.get_layer("head")
@@ -165,7 +166,7 @@ def test_padding_counts_for_nothing():
 def test_accuracies_are_shares_of_images():
     job, model = build_config(), build_model()
     images, _, weights = draw(6)
-    logits = model(preprocessing.normalize(images), training=False).numpy()
+    logits = model(images, training=False).numpy()
     right = logits.argmax(axis=1).astype(np.int32)
     labels = np.where(np.arange(6) < 2, right, (right + 1) % NUM_CLASSES)
     metrics = evaluate(model, [(images, labels, weights)], job)

@@ -25,6 +25,11 @@ MODEL_IMAGE_SIZES = {
     "efficientnet-b5": 456,
     "efficientnet-b6": 528,
     "efficientnet-b7": 600,
+    "efficientnet-lite0": 224,
+    "efficientnet-lite1": 240,
+    "efficientnet-lite2": 260,
+    "efficientnet-lite3": 280,
+    "efficientnet-lite4": 300,
 }
 
 # Keyword arguments that tf.train.*Optimizer of TensorFlow 1 took, with its defaults.

@@ -17,8 +17,6 @@ CROP_PADDING = 32
 # A picture with more is refused before it is decoded: a file of a few kilobytes can
 # unpack to gigabytes. Twice Pillow's warning level, where Pillow refuses as well.
 MAX_PIXELS = 178_956_970
-CHANNEL_MEANS = (0.485 * 255, 0.456 * 255, 0.406 * 255)
-CHANNEL_STDDEVS = (0.229 * 255, 0.224 * 255, 0.225 * 255)
 
 # What TensorFlow writes before the reason, if the graph was loaded or has errors twice.
 _HEADING = re.compile(
@@ -42,7 +40,7 @@ def decode_for_evaluation(encoded: Any, *, image_size: int) -> Any:
 
     Returns:
         float32 [image_size, image_size, 3], RGB, 0..255 and, where bicubic
-        interpolation overshoots, a little beyond; not normalised.
+        interpolation overshoots, a little beyond.
 
     Raises:
         tf.errors.InvalidArgumentError: If the bytes are no picture, or one of more than
@@ -92,18 +90,6 @@ def describe_failure(error: tf.errors.OpError) -> str:
         r"^\{\{.*?\}\} |^ *\(0\) [A-Z_]+: | \[Op:.*", "", next(lines, "no reason given")
     )
     return f"holds a picture that does not decode ({reason.rstrip('.')})"
-
-
-def normalize(images: Any) -> Any:
-    """Shifts and scales each channel as ImageNet's mean and deviation ask.
-
-    Args:
-        images: float32 [..., 3], RGB, 0..255.
-
-    Returns:
-        float32 of the same shape.
-    """
-    return (images - tf.constant(CHANNEL_MEANS)) / tf.constant(CHANNEL_STDDEVS)
 
 
 def _crop_jpeg(encoded: Any, window: Any) -> Any:

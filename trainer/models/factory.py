@@ -23,8 +23,8 @@ def build_model(
         seed: 0 or more.
 
     Returns:
-        Maps float32 [batch, image_size, image_size, 3], normalised, to logits float32
-        [batch, num_classes].
+        Maps float32 [batch, image_size, image_size, 3], RGB 0..255, to logits float32
+        [batch, num_classes]; normalising the pixels is its first layer.
     """
     family = (
         resnet.build_resnet

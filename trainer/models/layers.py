@@ -11,10 +11,12 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from trainer.models.activations import Relu, Swish
+from trainer.models.activations import Relu, Relu6, Swish
 from trainer.models.convolution import Conv2D
+from trainer.models.normalization import Normalization, Normalize
 
 BATCH_NORM_VARIABLES = frozenset({"gamma", "beta", "moving_mean", "moving_variance"})
+ACTIVATIONS: dict[str, type[Any]] = {"relu": Relu, "relu6": Relu6, "swish": Swish}
 POLICIES = {
     "float32": "float32",
     "bfloat16": "mixed_bfloat16",
@@ -144,6 +146,7 @@ class LayerBuilder:
     Attributes:
         precision: Type that layers compute in: a key of POLICIES.
         seed: Seed of the network; each layer derives its own from it and its name.
+        activation: A key of ACTIVATIONS.
         batch_norm_momentum: See FusedBatchNormalization.
         batch_norm_epsilon: See FusedBatchNormalization.
         kernel_scale: `scale` of keras.initializers.VarianceScaling.
@@ -153,11 +156,16 @@ class LayerBuilder:
 
     precision: str
     seed: int
+    activation: str
     batch_norm_momentum: float
     batch_norm_epsilon: float
     kernel_scale: float
     kernel_mode: str
     kernel_distribution: str
+
+    def normalize(self, images: Any, normalization: Normalization) -> Any:
+        """Pixels 0..255 -> what the network was made for."""
+        return Normalize(normalization, name="normalization")(images)
 
     def conv(
         self,
@@ -209,18 +217,14 @@ class LayerBuilder:
         )
         return layer(inputs)
 
-    def relu(self, inputs: Any, *, name: str) -> Any:
-        """ReLU: max(x, 0)."""
-        return Relu(dtype=self._policy, name=name)(inputs)
+    def activate(self, inputs: Any, *, name: str) -> Any:
+        """The activation of the network."""
+        return ACTIVATIONS[self.activation](dtype=self._policy, name=name)(inputs)
 
     def sigmoid(self, inputs: Any, *, name: str) -> Any:
         """1 / (1 + exp(-x))."""
         layer = keras.layers.Activation("sigmoid", dtype=self._policy, name=name)
         return layer(inputs)
-
-    def swish(self, inputs: Any, *, name: str) -> Any:
-        """Swish: x * sigmoid(x)."""
-        return Swish(dtype=self._policy, name=name)(inputs)
 
     def dropout(self, inputs: Any, rate: float, *, name: str) -> Any:
         """Sets a share of the values to zero in training."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import keras
 
+from trainer.models import normalization
 from trainer.models.layers import LayerBuilder
 
 # Blocks in each of the four stages. Source: table 1 of the paper; 200: tensorflow/tpu.
@@ -33,6 +34,7 @@ def build_resnet(
     build = LayerBuilder(
         precision=precision,
         seed=seed,
+        activation="relu",
         batch_norm_momentum=0.9,
         batch_norm_epsilon=1e-5,
         kernel_scale=1.0,
@@ -41,7 +43,8 @@ def build_resnet(
     )
     is_basic = model_type in BASIC_BLOCK_MODELS
     images = keras.Input([image_size, image_size, 3], dtype="float32", name="images")
-    outputs = _build_stem(build, images)
+    outputs = build.normalize(images, normalization.IMAGENET)
+    outputs = _build_stem(build, outputs)
     for stage, num_blocks in enumerate(NUM_BLOCKS[model_type]):
         for block in range(num_blocks):
             outputs = (_build_basic_block if is_basic else _build_bottleneck)(
@@ -59,10 +62,10 @@ def build_resnet(
     return keras.Model(images, logits, name=model_type)
 
 
-def _build_stem(build: LayerBuilder, images: Any) -> Any:
-    outputs = build.conv(images, 64, 7, strides=2, padding="EVEN", name="conv1_conv")
+def _build_stem(build: LayerBuilder, inputs: Any) -> Any:
+    outputs = build.conv(inputs, 64, 7, strides=2, padding="EVEN", name="conv1_conv")
     outputs = build.batch_norm(outputs, name="conv1_bn")
-    outputs = build.relu(outputs, name="conv1_relu")
+    outputs = build.activate(outputs, name="conv1_relu")
     pool = keras.layers.MaxPooling2D(
         3, strides=2, padding="same", dtype=outputs.dtype, name="pool1_pool"
     )
@@ -78,7 +81,7 @@ def _build_basic_block(
     outputs = build.conv(outputs, filters, 3, name=f"{name}_2_conv")
     outputs = build.batch_norm(outputs, name=f"{name}_2_bn", starts_at_zero=True)
     outputs = build.add([shortcut, outputs], name=f"{name}_add")
-    return build.relu(outputs, name=f"{name}_out")
+    return build.activate(outputs, name=f"{name}_out")
 
 
 def _build_bottleneck(
@@ -92,7 +95,7 @@ def _build_bottleneck(
     outputs = build.conv(outputs, wide, 1, name=f"{name}_3_conv")
     outputs = build.batch_norm(outputs, name=f"{name}_3_bn", starts_at_zero=True)
     outputs = build.add([shortcut, outputs], name=f"{name}_add")
-    return build.relu(outputs, name=f"{name}_out")
+    return build.activate(outputs, name=f"{name}_out")
 
 
 def _build_shortcut(
@@ -123,4 +126,4 @@ def _conv_bn_relu(
         name=f"{name}_conv",
     )
     outputs = build.batch_norm(outputs, name=f"{name}_bn")
-    return build.relu(outputs, name=f"{name}_relu")
+    return build.activate(outputs, name=f"{name}_relu")

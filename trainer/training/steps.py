@@ -8,7 +8,6 @@ import numpy as np
 import tensorflow as tf
 
 from trainer.config import TrainConfig
-from trainer.data import images as preprocessing
 from trainer.models import layers
 from trainer.training import losses, mixing, optimizers, schedules
 from trainer.training.loss_scale import LossScale
@@ -152,7 +151,7 @@ class Trainer:
     def _train_step(self, images: Any, labels: Any, weights: Any) -> tuple[Any, Any]:
         batch = self._mix(mixing.Batch(images, labels, weights), self._step)
         with tf.GradientTape() as tape:
-            logits = self.model(preprocessing.normalize(batch.images), training=True)
+            logits = self.model(batch.images, training=True)
             loss = self._compute_loss(logits, batch)
             target = self._loss_scale.scale(loss) if self._uses_loss_scale else loss
         gradients = tape.gradient(target, [v.value for v in self._trainable])
@@ -257,9 +256,7 @@ class Evaluator:
         Args:
             images: float32 [batch, side, side, 3], 0..255.
         """
-        return tf.nn.softmax(
-            self.model(preprocessing.normalize(images), training=False)
-        )
+        return tf.nn.softmax(self.model(images, training=False))
 
     @tf.function
     def _score(self, images: Any, labels: Any, weights: Any) -> Any:
@@ -267,7 +264,7 @@ class Evaluator:
 
     def _score_batch(self, images: Any, labels: Any, weights: Any) -> Any:
         """Weighted sums, float32 [4]: top 1 right, top 5 right, loss, images."""
-        logits = self.model(preprocessing.normalize(images), training=False)
+        logits = self.model(images, training=False)
         # argmax and not in_top_k: what the SavedModel answers on a tie counts.
         top_1 = tf.equal(tf.argmax(logits, -1, tf.int32), labels)
         top_5 = tf.math.in_top_k(labels, logits, min(5, self._config.num_classes))
