@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 from absl import flags
 
 from trainer import errors
+from trainer.config.knobs import KnowsGiven
 
 ConfigT = TypeVar("ConfigT")
 
@@ -70,6 +71,8 @@ def parse(argv: Sequence[str], config_class: type[ConfigT]) -> ConfigT:
     problems += config.problems()  # type: ignore[attr-defined]
     if problems:
         raise errors.ConfigError("\n".join(problems))
+    if isinstance(config, KnowsGiven):
+        object.__setattr__(config, "given", frozenset(texts))
     return config
 
 

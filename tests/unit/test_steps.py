@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from trainer import config
-from trainer.models import normalization
+from trainer.models import factory, layers, normalization
 from trainer.training import distribution, losses, steps
 
 NUM_CLASSES = 3
@@ -244,3 +244,57 @@ def test_averages_are_scored_and_saved():
     np.testing.assert_allclose(found.numpy(), expected, atol=1e-6)
     assert not np.array_equal(found.numpy(), head.numpy())
     assert trainer.variables["head/kernel/ExponentialMovingAverage"] is found
+
+
+def build_network(job):
+    model = factory.build_model(
+        "resnet-18", num_classes=NUM_CLASSES, image_size=32, precision="float32", seed=0
+    )
+    if job.freezes_batch_norm:
+        layers.freeze_statistics(model)
+    return model
+
+
+def train_network(**flags):
+    """Values before and after a step, by path."""
+    job = build_config(optimizer_arguments="momentum=0.0", weight_decay=0.0, **flags)
+    strategy = distribution.build_strategy()
+    with strategy.scope():
+        model = build_network(job)
+        trainer = steps.Trainer(job, model, strategy, uses_loss_scale=False)
+    images = np.random.default_rng(0).uniform(0, 255, [4, 32, 32, 3])
+    before = {one.path: one.numpy() for one in model.variables}
+    batch = (images.astype(np.float32), np.int32([0, 1, 2, 0]), np.ones(4, np.float32))
+    trainer.train_steps(repeat(*batch), 1)
+    return before, {one.path: one.numpy() for one in model.variables}
+
+
+def changed(before, after):
+    return {name for name in before if not np.array_equal(before[name], after[name])}
+
+
+def test_a_head_is_trained_alone():
+    assert changed(*train_network(fine_tune="head")) == {
+        "predictions/kernel",
+        "predictions/bias",
+    }
+
+
+def test_frozen_statistics_stay_and_what_goes_with_them_is_trained():
+    names = changed(*train_network(freeze_batch_norm="true"))
+    assert not any("moving_" in name for name in names)
+    assert {"conv1_bn/gamma", "conv1_bn/beta", "conv1_conv/kernel"} <= names
+
+
+def test_lower_layers_learn_slower_by_the_decay():
+    flags = {"freeze_batch_norm": "true"}
+    before, plain = train_network(**flags)
+    _, decayed = train_network(layer_lr_decay=0.5, **flags)
+    for name, blocks in (
+        ("predictions/kernel", 0),
+        ("conv5_block2_2_bn/beta", 1),
+        ("conv1_conv/kernel", 9),
+    ):
+        moved = [np.abs(one[name] - before[name]).sum() for one in (decayed, plain)]
+        # Small moves of large weights are rounded.
+        assert moved[0] == pytest.approx(0.5**blocks * moved[1], rel=0.1), name

@@ -1,7 +1,19 @@
 """How a config declares a field that is filled from the command line."""
 
 import dataclasses
-from typing import Any
+from typing import Any, ClassVar
+
+
+class KnowsGiven:
+    """A config that knows which flags its command had.
+
+    A flag that was given counts as its user's wish, also where it has its default.
+
+    Attributes:
+        given: Names of its fields; set by flags.parse.
+    """
+
+    given: ClassVar[frozenset[str]] = frozenset()
 
 
 def knob(default: Any, meaning: str, **limits: Any) -> Any:

@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterator
 
 from trainer.config.cache import CopiesFiles, cache_dir_knob, cache_gb_knob
-from trainer.config.knobs import knob
+from trainer.config.knobs import KnowsGiven, knob
 from trainer.config.lists import parse_numbers, parse_optimizer_arguments
 
 # Native side in pixels. EfficientNet: Tan & Le 2019, arxiv.org/abs/1905.11946, and
@@ -47,7 +47,7 @@ MIN_BAD_RECORDS = 10
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainConfig(CopiesFiles):
+class TrainConfig(CopiesFiles, KnowsGiven):
     """What one training job was asked to do; flag names are the contract's."""
 
     training_data_path: str = knob(
@@ -113,6 +113,30 @@ class TrainConfig(CopiesFiles):
         "",
         "Checkpoint, or directory of checkpoints, to start from; variables that it "
         "lacks or has in another shape start at random. Default: all at random.",
+    )
+    fine_tune: str = knob(
+        "auto",
+        "What is trained. full: all weights; head: the classifier alone, on frozen "
+        "features; gradual: first the classifier, fitted to the features of up to "
+        "10,000 training images before step 0, then all weights. auto: gradual with "
+        "a recipe for pretrained weights if pretrained_checkpoint_path is given and "
+        "none of the flags of the optimizer and the learning rate is (the log shows "
+        "what it comes to), else full.",
+        choices=("auto", "full", "head", "gradual"),
+    )
+    freeze_batch_norm: str = knob(
+        "auto",
+        "Let batch normalisation keep its statistics in training; its other weights "
+        "are trained. auto: true if fine_tune comes to gradual or head.",
+        choices=("auto", "true", "false"),
+    )
+    layer_lr_decay: float = knob(
+        1.0,
+        "Factor of the learning rate from each block of the network to the one below; "
+        "1: all learn alike. 0.8 keeps what pretrained weights know of edges and "
+        "textures.",
+        above=0.0,
+        maximum=1.0,
     )
     optimizer_type: str = knob(
         "momentum", "Optimizer.", choices=tuple(OPTIMIZER_ARGUMENTS)
@@ -268,6 +292,13 @@ class TrainConfig(CopiesFiles):
     def resolved_image_size(self) -> int:
         """Side of the model's input in pixels."""
         return self.image_size or MODEL_IMAGE_SIZES[self.model_type]
+
+    @property
+    def freezes_batch_norm(self) -> bool:
+        """Whether batch normalisation keeps its statistics in training."""
+        if self.freeze_batch_norm == "auto":
+            return self.fine_tune in ("gradual", "head")
+        return self.freeze_batch_norm == "true"
 
     @property
     def resolved_eval_batch_size(self) -> int:

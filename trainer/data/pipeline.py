@@ -8,7 +8,7 @@ A bad record keeps its position, with weight 0. One that turns out not to decode
 its batch; `mark_undecodable` finds it, and the input is opened again at that batch.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -263,6 +263,18 @@ class EvaluationInput:
             .batch(self._batch_size, drop_remainder=True)
             .prefetch(PREFETCHED_BATCHES)
         )
+
+    def read(self) -> Iterator[Any]:
+        """Yields each batch once, also if one has to be read again."""
+        num_read = 0
+        while num_read < self.num_batches:
+            try:
+                for batch in self.open(num_read):
+                    num_read += 1
+                    yield batch
+            except tf.errors.InvalidArgumentError:
+                if not self.mark_undecodable(num_read):
+                    raise
 
     def mark_undecodable(self, batch: int) -> bool:
         """Finds what made a batch fail; see ExampleSource."""

@@ -53,6 +53,8 @@ class FusedBatchNormalization(keras.layers.Layer):
         self._momentum = momentum
         self._epsilon = epsilon
         self._starts_at_zero = starts_at_zero
+        # Set by freeze_statistics, before the first training step.
+        self.is_frozen = False
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Makes gamma, beta and the moving statistics: float32 [channels]."""
@@ -82,6 +84,7 @@ class FusedBatchNormalization(keras.layers.Layer):
 
     def call(self, inputs: Any, training: bool = False) -> Any:  # noqa: FBT001, FBT002
         """Normalises float [batch, height, width, channels]."""
+        is_training = training and not self.is_frozen
         outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
             x=inputs,
             scale=keras.ops.convert_to_tensor(self.gamma),
@@ -91,12 +94,22 @@ class FusedBatchNormalization(keras.layers.Layer):
             epsilon=self._epsilon,
             # The kernel itself moves the statistics on.
             exponential_avg_factor=1.0 - self._momentum,
-            is_training=training,
+            is_training=is_training,
         )
-        if training:
+        if is_training:
             self.moving_mean.assign(mean)
             self.moving_variance.assign(variance)
         return outputs
+
+
+def freeze_statistics(model: keras.Model) -> None:
+    """Lets batch normalisation use its moving statistics in training, and keep them.
+
+    Gamma and beta are trained on.
+    """
+    for layer in model.layers:
+        if isinstance(layer, FusedBatchNormalization):
+            layer.is_frozen = True
 
 
 class Dropout(keras.layers.Layer):

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -79,7 +79,7 @@ class Evaluation:
         started_at = time.monotonic()
         self._copy_weights()
         batch_flag = f"--eval_batch_size={self._config.resolved_eval_batch_size}"
-        batches = self._interruption.watch(self._read_batches())
+        batches = self._interruption.watch(self._input.read())
         with failures.explained(self._source, batch_flag):
             metrics = self._evaluator.evaluate(batches)
         if not math.isfinite(metrics["loss"]):
@@ -88,18 +88,6 @@ class Evaluation:
                 "lower --initial_learning_rate and give another --job-dir."
             )
         return {**metrics, "secs": round(time.monotonic() - started_at, 3)}
-
-    def _read_batches(self) -> Iterator[Any]:
-        """Yields each batch once, also if one has to be read again."""
-        num_read = 0
-        while num_read < self._input.num_batches:
-            try:
-                for batch in self._input.open(num_read):
-                    num_read += 1
-                    yield batch
-            except tf.errors.InvalidArgumentError:
-                if not self._input.mark_undecodable(num_read):
-                    raise
 
     def _copy_weights(self) -> None:
         if self._scored is None:

@@ -13,7 +13,7 @@ import numpy as np
 from trainer import environment, storage
 from trainer.config import TrainConfig
 from trainer.data import index_cache, pipeline
-from trainer.models import factory, pretrained
+from trainer.models import factory, layers, pretrained
 from trainer.serving import export, parity
 from trainer.training import (
     best_model,
@@ -21,11 +21,13 @@ from trainer.training import (
     distribution,
     evaluation,
     failures,
+    head_fit,
     hypertuning,
     inputs,
     job_state,
     loop,
     progress,
+    recipe,
     runner,
     steps,
     summaries,
@@ -69,13 +71,11 @@ class _Parts(NamedTuple):
     resolved: dict[str, Any]
 
 
-def _run(config: TrainConfig, interruption: Interruption) -> None:
+def _run(given: TrainConfig, interruption: Interruption) -> None:
+    config = recipe.complete(given)
     parts = _build_parts(config)
-    if not parts.state.restore() and config.pretrained_checkpoint_path:
-        pretrained.load_pretrained(
-            parts.trainer.model, config.pretrained_checkpoint_path
-        )
-        parts.trainer.start_from_model()
+    if not parts.state.restore():
+        _start(config, parts, interruption)
     interruption.defer()
     with (
         _shown_progress(config, parts) as shown,
@@ -87,6 +87,16 @@ def _run(config: TrainConfig, interruption: Interruption) -> None:
             parts.state.save_if_changed()
             raise
     _log_end(config, parts, metrics)
+
+
+def _start(config: TrainConfig, parts: _Parts, interruption: Interruption) -> None:
+    """Brings the model to where step 0 begins."""
+    model = parts.trainer.model
+    if config.pretrained_checkpoint_path:
+        pretrained.load_pretrained(model, config.pretrained_checkpoint_path)
+    if config.fine_tune == "gradual":
+        head_fit.fit_head(model, config, parts.data.training, interruption)
+    parts.trainer.start_from_model()
 
 
 def _build_parts(config: TrainConfig) -> _Parts:
@@ -152,13 +162,16 @@ def _resolve(
 
 
 def _build_model(config: TrainConfig, precision: str) -> keras.Model:
-    return factory.build_model(
+    model = factory.build_model(
         config.model_type,
         num_classes=config.num_classes,
         image_size=config.resolved_image_size,
         precision=precision,
         seed=config.seed,
     )
+    if config.freezes_batch_norm:
+        layers.freeze_statistics(model)
+    return model
 
 
 def _resolve_precision(config: TrainConfig) -> str:

@@ -10,7 +10,7 @@ from trainer.training import checkpoints, history, steps, training_curve
 from trainer.training.layout import JobLayout
 
 # Flags without which the variables of a checkpoint do not fit.
-IDENTITY = ("model_type", "num_classes", "optimizer_type")
+IDENTITY = ("model_type", "num_classes", "optimizer_type", "fine_tune")
 
 
 class JobState:

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from trainer.config import TrainConfig
-from trainer.models import layers
+from trainer.models import depth, layers
 from trainer.training import losses, mixing, optimizers, schedules
 from trainer.training.loss_scale import LossScale
 from trainer.training.moving_average import MovingAverage
@@ -52,10 +52,17 @@ class Trainer:
         self._config = config
         self._strategy = strategy
         self.model = model
-        self._trainable = model.trainable_variables
+        # The classifier alone is trained on what an evaluation sees of the rest.
+        self._is_head_only = config.fine_tune == "head"
+        self._trainable = (
+            depth.list_head_variables(model)
+            if self._is_head_only
+            else model.trainable_variables
+        )
+        self._scales = _scale_rates(config, model)
         self._decayed = [
             variable
-            for variable in self._trainable
+            for variable in model.trainable_variables
             if not layers.is_batch_norm_variable(variable)
         ]
         self._step = tf.Variable(0, dtype=tf.int64, trainable=False)
@@ -150,11 +157,13 @@ class Trainer:
 
     def _train_step(self, images: Any, labels: Any, weights: Any) -> tuple[Any, Any]:
         batch = self._mix(mixing.Batch(images, labels, weights), self._step)
-        with tf.GradientTape() as tape:
-            logits = self.model(batch.images, training=True)
+        trained = [variable.value for variable in self._trainable]
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(trained)
+            logits = self.model(batch.images, training=not self._is_head_only)
             loss = self._compute_loss(logits, batch)
             target = self._loss_scale.scale(loss) if self._uses_loss_scale else loss
-        gradients = tape.gradient(target, [v.value for v in self._trainable])
+        gradients = tape.gradient(target, trained)
         rate = self._learning_rate(self._step)
         if self._uses_loss_scale:
             gradients, is_finite = self._loss_scale.unscale(gradients)
@@ -171,7 +180,7 @@ class Trainer:
         if self._config.gradient_clip_norm:
             norm = self._config.gradient_clip_norm
             gradients, _ = tf.clip_by_global_norm(gradients, norm)
-        self._optimizer.apply(gradients, rate)
+        self._optimizer.apply(gradients, rate, self._scales)
         return tf.no_op()
 
     def _compute_loss(self, logits: Any, batch: mixing.Batch) -> Any:
@@ -197,6 +206,14 @@ class Trainer:
         if self._class_weights is None:
             return cross_entropy
         return cross_entropy * tf.gather(tf.constant(self._class_weights), labels)
+
+
+def _scale_rates(config: TrainConfig, model: keras.Model) -> list[float] | None:
+    """Factors of the learning rate, one a trained variable; None if all are 1."""
+    if config.layer_lr_decay == 1 or config.fine_tune == "head":
+        return None
+    counts = depth.count_blocks_above(model)
+    return [config.layer_lr_decay**count for count in counts]
 
 
 def _weighted_mean(values: Any, weights: Any) -> Any:
