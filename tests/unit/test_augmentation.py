@@ -107,3 +107,17 @@ def test_a_shift_moves_pixels_and_fills_the_rest(number, axis):
     np.testing.assert_allclose(np.take(found, range(SIDE - 3), axis), kept, atol=1e-2)
     edge = np.take(found, range(SIDE - 3, SIDE), axis)
     np.testing.assert_array_equal(edge, np.full_like(edge, augmentation.FILL))
+
+
+def test_crops_have_the_area_that_is_asked_for():
+    rows = np.broadcast_to(np.arange(128)[:, None, None], [128, 128, 3])
+    ramp = pictures.encode(rows.astype(np.uint8))
+
+    def mean_height(**options):
+        decoder = augmentation.build_decoder("standard", image_size=SIDE, **options)
+        found = [decoder(ramp, seed_of(number)).numpy() for number in range(20)]
+        return np.mean([np.ptp(one) for one in found]) / 128
+
+    assert mean_height() + 0.1 < mean_height(min_area=0.6)
+    expected = images.decode_for_training(ramp, seed_of(5), image_size=SIDE)
+    np.testing.assert_array_equal(decode("standard", 5, ramp), expected)

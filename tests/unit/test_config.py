@@ -11,6 +11,14 @@ def build(**flags):
     ("flags", "message"),
     [
         (
+            {"model_type": "resnet-18", "dropout_rate": 0.1},
+            "--dropout_rate=0.1 needs an EfficientNet; --model_type=resnet-18",
+        ),
+        (
+            {"model_type": "resnet-18", "survival_prob": 0.9},
+            "--survival_prob=0.9 needs an EfficientNet; --model_type=resnet-18",
+        ),
+        (
             {"optimizer_arguments": "momentum"},
             "--optimizer_arguments: expected name=value,name=value",
         ),

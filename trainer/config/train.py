@@ -192,6 +192,21 @@ class TrainConfig(CopiesFiles, KnowsGiven):
         "batch normalisation.",
         minimum=0.0,
     )
+    dropout_rate: float = knob(
+        None,
+        "Share of the features that an EfficientNet's classifier goes without in "
+        "training. Default: the model's own, 0.2 to 0.5.",
+        minimum=0.0,
+        below=1.0,
+    )
+    survival_prob: float = knob(
+        None,
+        "Share of the images that go through the last block of an EfficientNet in "
+        "training; others skip it. Earlier blocks are skipped less (stochastic "
+        "depth). Default: the model's own, about 0.8.",
+        above=0.0,
+        maximum=1.0,
+    )
     augmentation: str = knob(
         "standard",
         "What happens to a training picture. standard: a random crop, mirrored every "
@@ -200,6 +215,13 @@ class TrainConfig(CopiesFiles, KnowsGiven):
         "standard, then one of random strength (Mueller & Hutter 2021). The last two "
         "pay in long jobs.",
         choices=("none", "standard", "randaugment", "trivialaugment"),
+    )
+    min_crop_area: float = knob(
+        0.08,
+        "Share of a picture that its random crop has at least. More than the service's "
+        "0.08 makes a short job learn faster.",
+        above=0.0,
+        maximum=1.0,
     )
     mixup_alpha: float = knob(
         0.0,
@@ -342,6 +364,7 @@ class TrainConfig(CopiesFiles, KnowsGiven):
         yield from self._problems_of_optimizer()
         if self.learning_rate_decay_type == "stepwise":
             yield from self._problems_of_stepwise()
+        yield from self._problems_of_dropout()
         yield from self.problems_of_cache()
 
     def warnings(self) -> Iterator[str]:
@@ -351,6 +374,16 @@ class TrainConfig(CopiesFiles, KnowsGiven):
                 f"--warmup_steps={self.warmup_steps} is not below "
                 f"--max_steps={self.max_steps}: the whole job is warm-up."
             )
+
+    def _problems_of_dropout(self) -> Iterator[str]:
+        if self.model_type.startswith("efficientnet"):
+            return
+        for name in ("dropout_rate", "survival_prob"):
+            if getattr(self, name) is not None:
+                yield (
+                    f"--{name}={getattr(self, name)} needs an EfficientNet; "
+                    f"--model_type={self.model_type} leaves nothing out. Drop the flag."
+                )
 
     def _problems_of_optimizer(self) -> Iterator[str]:
         known = OPTIMIZER_ARGUMENTS[self.optimizer_type]

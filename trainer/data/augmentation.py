@@ -60,13 +60,16 @@ _POLICIES = {
 }
 
 
-def build_decoder(augmentation: str, *, image_size: int) -> Decode:
+def build_decoder(
+    augmentation: str, *, image_size: int, min_area: float = images.AREA_RANGE[0]
+) -> Decode:
     """Builds what makes a picture out of its bytes in training.
 
     Args:
         augmentation: "none": as in an evaluation; "standard": a random crop, mirrored
             every other time; "randaugment" or "trivialaugment": this, and then theirs.
         image_size: Side of the output in pixels.
+        min_area: Of the random crop; see images.decode_for_training.
 
     Returns:
         Maps (encoded picture, seed) to pixels as images.decode_for_training does, and
@@ -76,7 +79,9 @@ def build_decoder(augmentation: str, *, image_size: int) -> Decode:
         return lambda encoded, _: images.decode_for_evaluation(
             encoded, image_size=image_size
         )
-    decode = functools.partial(images.decode_for_training, image_size=image_size)
+    decode = functools.partial(
+        images.decode_for_training, image_size=image_size, min_area=min_area
+    )
     if augmentation == "standard":
         return decode
     policy = _POLICIES[augmentation]

@@ -140,7 +140,7 @@ class TrainingInput:
         image_size: int,
         batch_size: int,
         seed: int,
-        augment: str = "standard",
+        decode: augmentation.Decode | None = None,
     ) -> None:
         """Opens nothing.
 
@@ -150,12 +150,13 @@ class TrainingInput:
             image_size: Side in pixels.
             batch_size: Examples a step; may be more than there are.
             seed: Seed of all that is random about a picture.
-            augment: What that is; see augmentation.build_decoder.
+            decode: Of augmentation.build_decoder, for the same size; None is the
+                documented crop and flip.
         """
         self._source = source
         self._order = order
-        self._decode_picture = augmentation.build_decoder(
-            augment, image_size=image_size
+        self._decode_picture = decode or augmentation.build_decoder(
+            "standard", image_size=image_size
         )
         self._batch_size = batch_size
         self._seed = seed

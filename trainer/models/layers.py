@@ -139,17 +139,45 @@ class Dropout(keras.layers.Layer):
             **kwargs: Of keras.layers.Layer.
         """
         super().__init__(name=name, **kwargs)
-        self._rate = rate
+        self.rate = rate
         self._noise_shape = noise_shape
         self.seed_generator = keras.random.SeedGenerator(seed, name=f"{name}_seed")
 
+    @property
+    def drops_images(self) -> bool:
+        """Whether it leaves out all values of an image or none."""
+        return self._noise_shape is not None
+
     def call(self, inputs: Any, training: bool = False) -> Any:  # noqa: FBT001, FBT002
         """Drops from float [batch, ...] if training."""
-        if not training:
+        if not training or not self.rate:
             return inputs
         return keras.random.dropout(
-            inputs, self._rate, noise_shape=self._noise_shape, seed=self.seed_generator
+            inputs, self.rate, noise_shape=self._noise_shape, seed=self.seed_generator
         )
+
+
+def set_drop_rates(
+    model: keras.Model, *, dropout_rate: float | None, survival_prob: float | None
+) -> None:
+    """Changes how much a network leaves out in training, before its first step.
+
+    Args:
+        model: With layers of Dropout.
+        dropout_rate: Of single values; None leaves it.
+        survival_prob: Share of the images that the last block keeps; the share that
+            skips it falls in a line to 0 at the first. None leaves it.
+    """
+    dropouts = [layer for layer in model.layers if isinstance(layer, Dropout)]
+    for layer in dropouts:
+        if not layer.drops_images and dropout_rate is not None:
+            layer.rate = dropout_rate
+    if survival_prob is None:
+        return
+    blocks = [layer for layer in dropouts if layer.drops_images]
+    largest = max(layer.rate for layer in blocks)
+    for layer in blocks:
+        layer.rate *= (1.0 - survival_prob) / largest
 
 
 @dataclasses.dataclass(frozen=True)

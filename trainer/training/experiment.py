@@ -12,7 +12,7 @@ import numpy as np
 
 from trainer import environment, storage
 from trainer.config import TrainConfig
-from trainer.data import index_cache, pipeline
+from trainer.data import augmentation, index_cache, pipeline
 from trainer.models import factory, layers, pretrained
 from trainer.serving import export, parity
 from trainer.training import (
@@ -169,6 +169,9 @@ def _build_model(config: TrainConfig, precision: str) -> keras.Model:
         precision=precision,
         seed=config.seed,
     )
+    layers.set_drop_rates(
+        model, dropout_rate=config.dropout_rate, survival_prob=config.survival_prob
+    )
     if config.freezes_batch_norm:
         layers.freeze_statistics(model)
     return model
@@ -219,7 +222,11 @@ def _train_and_evaluate(
             image_size=config.resolved_image_size,
             batch_size=config.train_batch_size,
             seed=config.seed,
-            augment=config.augmentation,
+            decode=augmentation.build_decoder(
+                config.augmentation,
+                image_size=config.resolved_image_size,
+                min_area=config.min_crop_area,
+            ),
         ),
         interruption=interruption,
         record=state.curve.add,
