@@ -12,7 +12,8 @@ import keras
 from trainer import environment, storage
 from trainer.config import TrainConfig
 from trainer.data import index_cache, pipeline
-from trainer.models import factory, pretrained
+from trainer.models import factory
+from trainer.models.variant import Variant
 from trainer.serving import export, parity
 from trainer.training import (
     best_model,
@@ -25,6 +26,7 @@ from trainer.training import (
     loop,
     progress,
     runner,
+    start,
     steps,
     summaries,
 )
@@ -63,16 +65,15 @@ class _Parts(NamedTuple):
     trainer: steps.Trainer
     evaluator: steps.Evaluator
     state: job_state.JobState
+    start: start.Start
     # What defaults came to, for metrics.json.
     resolved: dict[str, Any]
 
 
 def _run(config: TrainConfig, interruption: Interruption) -> None:
     parts = _build_parts(config)
-    if not parts.state.restore() and config.pretrained_checkpoint_path:
-        pretrained.load_pretrained(
-            parts.trainer.model, config.pretrained_checkpoint_path
-        )
+    if not parts.state.restore():
+        parts.start.load(parts.trainer.model)
     interruption.defer()
     with (
         _shown_progress(config, parts) as shown,
@@ -101,16 +102,20 @@ def _build_parts(config: TrainConfig) -> _Parts:
     strategy = distribution.build_strategy()
     precision = _resolve_precision(config)
     _log_start(config, data, precision)
+    origin = start.find_start(config, layout)
     with strategy.scope():
-        trained = _build_model(config, precision)
-        scored = trained if precision == "float32" else _build_model(config, "float32")
+        trained = scored = _build_model(config, origin.variant, precision)
+        if precision != "float32":
+            scored = _build_model(config, origin.variant, "float32")
         trainer = steps.Trainer(
             config, trained, strategy, uses_loss_scale=precision == "float16"
         )
         evaluator = steps.Evaluator(config, scored, strategy)
-    state = job_state.JobState(config, layout, trainer, data.bad_records)
+    state = job_state.JobState(
+        config, layout, trainer, data.bad_records, origin.variant
+    )
     resolved = _resolve(config, data, precision)
-    return _Parts(layout, known, data, trainer, evaluator, state, resolved)
+    return _Parts(layout, known, data, trainer, evaluator, state, origin, resolved)
 
 
 def _resolve(
@@ -130,9 +135,10 @@ def _resolve(
     }
 
 
-def _build_model(config: TrainConfig, precision: str) -> keras.Model:
+def _build_model(config: TrainConfig, variant: Variant, precision: str) -> keras.Model:
     return factory.build_model(
         config.model_type,
+        variant,
         num_classes=config.num_classes,
         image_size=config.resolved_image_size,
         precision=precision,
