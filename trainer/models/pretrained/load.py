@@ -3,7 +3,12 @@
 import logging
 
 from trainer import errors
-from trainer.models.pretrained import tf_checkpoint, torch_weights
+from trainer.models.pretrained import (
+    keras_file,
+    keras_weights,
+    tf_checkpoint,
+    torch_weights,
+)
 from trainer.models.pretrained.source import UnreadableError, Weights
 
 
@@ -32,4 +37,6 @@ def read_weights(path: str, model_type: str) -> Weights:
 def _read(path: str, model_type: str) -> Weights:
     if path.endswith(torch_weights.SUFFIXES):
         return torch_weights.read_torch_weights(path, model_type)
+    if path.endswith(keras_file.SUFFIXES):
+        return keras_weights.read_keras_weights(path, model_type)
     return tf_checkpoint.read_checkpoint(path, model_type)
