@@ -43,7 +43,9 @@ def test_lite0_sees_clothes():
         precision="float32",
         seed=0,
     )
-    pretrained.load_pretrained(model, find_weights())
+    path = find_weights()
+    weights = pretrained.read_weights(path, "efficientnet-lite0")
+    pretrained.load_weights(model, weights.tensors, path)
     for name, expected in CLASSES.items():
         pixels = [
             images.decode_for_evaluation(path.read_bytes(), image_size=224)

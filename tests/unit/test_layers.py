@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from trainer.models import layers
+from trainer.models import layers, variant
 
 CHANNELS = 5
 
@@ -26,7 +26,7 @@ def build_builder(seed=0, precision="float32"):
         seed=seed,
         activation="relu",
         batch_norm_momentum=0.9,
-        batch_norm_epsilon=1e-3,
+        variant=variant.EFFICIENTNET,
         kernel_scale=1.0,
         kernel_mode="fan_in",
         kernel_distribution="truncated_normal",

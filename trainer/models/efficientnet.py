@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 import keras
 
-from trainer.models import normalization
 from trainer.models.layers import LayerBuilder
+from trainer.models.variant import Variant
 
 
 class _Scaling(NamedTuple):
@@ -83,7 +83,13 @@ DROP_RATE_OF_LAST_BLOCK = 0.2
 
 
 def build_efficientnet(
-    model_type: str, *, num_classes: int, image_size: int, precision: str, seed: int
+    model_type: str,
+    variant: Variant,
+    *,
+    num_classes: int,
+    image_size: int,
+    precision: str,
+    seed: int,
 ) -> keras.Model:
     """Builds a network; see factory.build_model for the arguments."""
     scaling = SCALINGS[model_type]
@@ -92,15 +98,13 @@ def build_efficientnet(
         seed=seed,
         activation="relu6" if scaling.is_lite else "swish",
         batch_norm_momentum=0.99,
-        batch_norm_epsilon=1e-3,
+        variant=variant,
         kernel_scale=2.0,
         kernel_mode="fan_out",
         kernel_distribution="untruncated_normal",
     )
     images = keras.Input([image_size, image_size, 3], dtype="float32", name="images")
-    outputs = build.normalize(
-        images, normalization.LITE if scaling.is_lite else normalization.IMAGENET
-    )
+    outputs = build.normalize(images)
     stem_filters = scaling.scale_end(STEM_FILTERS)
     outputs = build.conv(outputs, stem_filters, 3, strides=2, name="stem_conv")
     outputs = _bn_activation(build, outputs, name="stem")

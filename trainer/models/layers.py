@@ -13,7 +13,8 @@ import tensorflow as tf
 
 from trainer.models.activations import Relu, Relu6, Swish
 from trainer.models.convolution import Conv2D
-from trainer.models.normalization import Normalization, Normalize
+from trainer.models.normalization import Normalize
+from trainer.models.variant import Variant
 
 BATCH_NORM_VARIABLES = frozenset({"gamma", "beta", "moving_mean", "moving_variance"})
 ACTIVATIONS: dict[str, type[Any]] = {"relu": Relu, "relu6": Relu6, "swish": Swish}
@@ -188,8 +189,8 @@ class LayerBuilder:
         precision: Type that layers compute in: a key of POLICIES.
         seed: Seed of the network; each layer derives its own from it and its name.
         activation: A key of ACTIVATIONS.
+        variant: Its epsilon, paddings and normalisation.
         batch_norm_momentum: See FusedBatchNormalization.
-        batch_norm_epsilon: See FusedBatchNormalization.
         kernel_scale: `scale` of keras.initializers.VarianceScaling.
         kernel_mode: `mode` of it.
         kernel_distribution: `distribution` of it.
@@ -198,15 +199,15 @@ class LayerBuilder:
     precision: str
     seed: int
     activation: str
+    variant: Variant
     batch_norm_momentum: float
-    batch_norm_epsilon: float
     kernel_scale: float
     kernel_mode: str
     kernel_distribution: str
 
-    def normalize(self, images: Any, normalization: Normalization) -> Any:
+    def normalize(self, images: Any) -> Any:
         """Pixels 0..255 -> what the network was made for."""
-        return Normalize(normalization, name="normalization")(images)
+        return Normalize(self.variant.normalization, name="normalization")(images)
 
     def conv(
         self,
@@ -218,11 +219,12 @@ class LayerBuilder:
         name: str,
         **kwargs: Any,
     ) -> Any:
-        """Convolution with padding SAME and no bias, unless `kwargs` say otherwise."""
+        """Convolution without a bias, unless `kwargs` say otherwise."""
         layer = Conv2D(
             filters,
             kernel_size,
             strides=strides,
+            padding=self.variant.conv_padding,
             kernel_initializer=self._kernel_initializer(name),
             dtype=self._policy,
             name=name,
@@ -234,10 +236,16 @@ class LayerBuilder:
         self, inputs: Any, kernel_size: int, *, strides: int, name: str
     ) -> Any:
         """One filter a channel, in float32: the kernel is slow in less on a CPU."""
+        is_even = strides > 1 and self.variant.conv_padding == "EVEN"
+        if is_even:
+            pad = keras.layers.ZeroPadding2D(
+                kernel_size // 2, dtype="float32", name=f"{name}_pad"
+            )
+            inputs = pad(inputs)
         layer = keras.layers.DepthwiseConv2D(
             kernel_size,
             strides=strides,
-            padding="same",
+            padding="valid" if is_even else "same",
             use_bias=False,
             depthwise_initializer=self._kernel_initializer(name),
             dtype="float32",
@@ -251,7 +259,7 @@ class LayerBuilder:
         """Fused batch normalisation."""
         layer = FusedBatchNormalization(
             momentum=self.batch_norm_momentum,
-            epsilon=self.batch_norm_epsilon,
+            epsilon=self.variant.batch_norm_epsilon,
             starts_at_zero=starts_at_zero,
             dtype=self._policy,
             name=name,
@@ -265,6 +273,23 @@ class LayerBuilder:
     def sigmoid(self, inputs: Any, *, name: str) -> Any:
         """1 / (1 + exp(-x))."""
         layer = keras.layers.Activation("sigmoid", dtype=self._policy, name=name)
+        return layer(inputs)
+
+    def max_pool(self, inputs: Any, pool_size: int, *, strides: int, name: str) -> Any:
+        """The greatest of each square; of values that are 0 or more."""
+        is_even = self.variant.pool_padding == "EVEN"
+        if is_even:
+            pad = keras.layers.ZeroPadding2D(
+                pool_size // 2, dtype=inputs.dtype, name=f"{name}_pad"
+            )
+            inputs = pad(inputs)
+        layer = keras.layers.MaxPooling2D(
+            pool_size,
+            strides=strides,
+            padding="valid" if is_even else "same",
+            dtype=inputs.dtype,
+            name=name,
+        )
         return layer(inputs)
 
     def dropout(self, inputs: Any, rate: float, *, name: str) -> Any:

@@ -13,7 +13,8 @@ import numpy as np
 from trainer import environment, storage
 from trainer.config import TrainConfig
 from trainer.data import augmentation, index_cache, pipeline
-from trainer.models import factory, layers, pretrained
+from trainer.models import factory, layers
+from trainer.models.variant import Variant
 from trainer.serving import export, parity
 from trainer.training import (
     best_model,
@@ -29,6 +30,7 @@ from trainer.training import (
     progress,
     recipe,
     runner,
+    start,
     steps,
     summaries,
 )
@@ -67,6 +69,7 @@ class _Parts(NamedTuple):
     trainer: steps.Trainer
     evaluator: steps.Evaluator
     state: job_state.JobState
+    start: start.Start
     # What defaults came to, for metrics.json.
     resolved: dict[str, Any]
 
@@ -92,8 +95,7 @@ def _run(given: TrainConfig, interruption: Interruption) -> None:
 def _start(config: TrainConfig, parts: _Parts, interruption: Interruption) -> None:
     """Brings the model to where step 0 begins."""
     model = parts.trainer.model
-    if config.pretrained_checkpoint_path:
-        pretrained.load_pretrained(model, config.pretrained_checkpoint_path)
+    parts.start.load(model)
     if config.fine_tune == "gradual":
         head_fit.fit_head(model, config, parts.data.training, interruption)
     parts.trainer.start_from_model()
@@ -114,10 +116,11 @@ def _build_parts(config: TrainConfig) -> _Parts:
     strategy = distribution.build_strategy()
     precision = _resolve_precision(config)
     _log_start(config, data, precision)
+    origin = start.find_start(config, layout)
     with strategy.scope():
-        trained = _build_model(config, precision)
-        is_scored = precision == "float32" and not config.moving_average_decay
-        scored = trained if is_scored else _build_model(config, "float32")
+        trained = scored = _build_model(config, origin.variant, precision)
+        if precision != "float32" or config.moving_average_decay:
+            scored = _build_model(config, origin.variant, "float32")
         trainer = steps.Trainer(
             config,
             trained,
@@ -126,9 +129,11 @@ def _build_parts(config: TrainConfig) -> _Parts:
             class_weights=_weigh_classes(config, data),
         )
         evaluator = steps.Evaluator(config, scored, strategy)
-    state = job_state.JobState(config, layout, trainer, data.bad_records)
+    state = job_state.JobState(
+        config, layout, trainer, data.bad_records, origin.variant
+    )
     resolved = _resolve(config, data, precision)
-    return _Parts(layout, known, data, trainer, evaluator, state, resolved)
+    return _Parts(layout, known, data, trainer, evaluator, state, origin, resolved)
 
 
 def _weigh_classes(config: TrainConfig, data: inputs.Inputs) -> np.ndarray | None:
@@ -161,9 +166,10 @@ def _resolve(
     }
 
 
-def _build_model(config: TrainConfig, precision: str) -> keras.Model:
+def _build_model(config: TrainConfig, variant: Variant, precision: str) -> keras.Model:
     model = factory.build_model(
         config.model_type,
+        variant,
         num_classes=config.num_classes,
         image_size=config.resolved_image_size,
         precision=precision,

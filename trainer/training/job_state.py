@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from trainer import errors
 from trainer.config import TrainConfig
 from trainer.data.bad_records import BadRecords
+from trainer.models.variant import Variant
 from trainer.training import checkpoints, history, steps, training_curve
 from trainer.training.layout import JobLayout
 
@@ -22,6 +23,7 @@ class JobState:
         layout: JobLayout,
         trainer: steps.Trainer,
         bad_records: Mapping[str, BadRecords],
+        variant: Variant,
     ) -> None:
         """Restores nothing.
 
@@ -30,6 +32,7 @@ class JobState:
             layout: Says where.
             trainer: Has the variables.
             bad_records: Those of each split, by its name.
+            variant: How the network computes.
         """
         self.history = history.History()
         self.curve = training_curve.TrainingCurve()
@@ -37,6 +40,7 @@ class JobState:
         self._job_dir = config.job_dir
         self._trainer = trainer
         self._bad_records = bad_records
+        self._variant = variant
         self._directory = layout.checkpoint_dir
         self._checkpoints = checkpoints.Checkpoints(self._directory, trainer.variables)
         self._saved_step = 0
@@ -68,6 +72,7 @@ class JobState:
             step,
             {
                 "identity": self._identity,
+                "variant": self._variant.export(),
                 "evaluations": self.history.evaluations,
                 "training": self.curve.export(),
                 "bad_records": {

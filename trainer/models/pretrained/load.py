@@ -1,49 +1,42 @@
 """Weights of an earlier job, or from elsewhere -> a new model."""
 
-from collections.abc import Mapping
+import logging
 
-import keras
-import numpy as np
-
-from trainer import errors, storage
+from trainer import errors
 from trainer.models.pretrained import (
-    matching,
+    keras_file,
+    keras_weights,
     tf_checkpoint,
-    torch_efficientnet,
-    torch_file,
+    torch_weights,
 )
-from trainer.models.pretrained.source import UnreadableError
-
-TORCH_SUFFIXES = (".pth", ".pt", ".bin")
+from trainer.models.pretrained.source import UnreadableError, Weights
 
 
-def load_pretrained(model: keras.Model, path: str) -> None:
-    """Copies the tensors that a file has for the model, and logs a report.
+def read_weights(path: str, model_type: str) -> Weights:
+    """Reads weights, and finds out how the network computes that they are from.
 
     Args:
-        model: Of factory.build_model; variables without a value stay as they are.
-        path: A checkpoint's prefix, one of its files, a directory of checkpoints, or
-            a PyTorch file.
+        path: What --pretrained_checkpoint_path may be.
+        model_type: A key of config.MODEL_IMAGE_SIZES.
 
     Raises:
-        ConfigError: If the path can't be read, or has fewer than half of the model's
-            variables: the job would train something else than was meant.
+        ConfigError: If the path can't be read, or has nothing of such a network.
     """
     try:
-        tensors = _read(path, model.name)
-        matching.assign(model, tensors, path)
+        weights = _read(path, model_type)
     except UnreadableError as error:
         raise errors.ConfigError(
             f"--pretrained_checkpoint_path={path} {error}."
         ) from error
+    logging.info(
+        "start | %s: %s | %s", weights.origin, path, weights.variant.describe()
+    )
+    return weights
 
 
-def _read(path: str, model_type: str) -> Mapping[str, np.ndarray]:
-    if not path.endswith(TORCH_SUFFIXES):
-        return tf_checkpoint.read_checkpoint(path)
-    if storage.find_size(path) is None:
-        raise UnreadableError("is not there; give the path of a file that is")
-    with storage.local_file(path) as local:
-        return torch_efficientnet.rename_efficientnet(
-            torch_file.read_torch_file(local), model_type
-        )
+def _read(path: str, model_type: str) -> Weights:
+    if path.endswith(torch_weights.SUFFIXES):
+        return torch_weights.read_torch_weights(path, model_type)
+    if path.endswith(keras_file.SUFFIXES):
+        return keras_weights.read_keras_weights(path, model_type)
+    return tf_checkpoint.read_checkpoint(path, model_type)

@@ -6,22 +6,24 @@ from collections.abc import Mapping, Sequence
 import keras
 import numpy as np
 
-from trainer.models.pretrained.source import UnreadableError
+from trainer import errors
 
 SHOWN_NAMES = 5
 HEAD = "predictions/"
 
 
-def assign(model: keras.Model, tensors: Mapping[str, np.ndarray], path: str) -> None:
+def load_weights(
+    model: keras.Model, tensors: Mapping[str, np.ndarray], path: str
+) -> None:
     """Copies each tensor into the variable of its name and shape, and logs a report.
 
     Args:
         model: Variables without a tensor stay as they are.
         tensors: By paths of variables.
-        path: Where they are from, for the report.
+        path: Where they are from, for messages.
 
     Raises:
-        UnreadableError: If fewer than half of the variables have a tensor.
+        ConfigError: If fewer than half of the variables have a tensor.
     """
     variables = {variable.path: variable for variable in model.weights}
     matched = [
@@ -30,15 +32,15 @@ def assign(model: keras.Model, tensors: Mapping[str, np.ndarray], path: str) -> 
         if name in tensors and tensors[name].shape == tuple(variable.shape)
     ]
     if 2 * len(matched) < len(variables):
-        raise UnreadableError(
-            f"has {len(matched)} of the model's {len(variables)} variables under the "
-            "same name and shape, expected at least half; give one of the same "
-            "--model_type"
+        raise errors.ConfigError(
+            f"--pretrained_checkpoint_path={path} has {len(matched)} of the model's "
+            f"{len(variables)} variables under the same name and shape, expected at "
+            "least half; give weights of the same --model_type."
         )
     for name in matched:
-        variables[name].assign(tensors[name])
+        variables[name].assign(np.asarray(tensors[name], np.float32))
     logging.info(
-        "pretrained | %d of %d variables from %s", len(matched), len(variables), path
+        "start | %d of %d variables from %s", len(matched), len(variables), path
     )
     skipped = {name: variables[name] for name in variables if name not in matched}
     _report_reshaped(skipped, tensors)
@@ -51,7 +53,7 @@ def _report_reshaped(
     for name, variable in skipped.items():
         if name in tensors:
             logging.info(
-                "pretrained | %s starts at random: %s there, %s here%s",
+                "start | %s starts at random: %s there, %s here%s",
                 name,
                 list(tensors[name].shape),
                 list(variable.shape),
@@ -61,7 +63,7 @@ def _report_reshaped(
 
 def _report_absent(names: Sequence[str]) -> None:
     if names:
-        logging.info("pretrained | at random, absent there: %s", _abridge(names))
+        logging.info("start | at random, absent there: %s", _abridge(names))
 
 
 def _abridge(names: Sequence[str]) -> str:

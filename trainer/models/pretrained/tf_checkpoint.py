@@ -1,39 +1,56 @@
 """A TensorFlow checkpoint -> its tensors."""
 
 import contextlib
+import json
 import os
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from trainer import storage
-from trainer.models.pretrained.source import UnreadableError
+from trainer.models import factory
+from trainer.models import variant as variants
+from trainer.models.pretrained import tpu_names
+from trainer.models.pretrained.source import UnreadableError, Weights
 
 # In which TensorFlow says which checkpoint is the newest.
 STATE_FILE = "checkpoint"
+# Names of trainer/training: a JSON text beside the variables, and what it has.
+JOB_STATE = "job_state"
+VARIANT = "variant"
 # What TensorFlow raises for damaged, absent and foreign files, and for no path at all.
 UNREADABLE = (tf.errors.OpError, ValueError, LookupError, RuntimeError, TypeError)
 
 
-def read_checkpoint(path: str) -> dict[str, np.ndarray]:
-    """Reads all numeric tensors of a checkpoint.
+def read_checkpoint(path: str, model_type: str) -> Weights:
+    """Reads a checkpoint of this project or of tensorflow/tpu.
 
     Args:
         path: A checkpoint's prefix, one of its files, or a directory of checkpoints,
             of which the newest is taken.
+        model_type: A key of config.MODEL_IMAGE_SIZES.
 
     Raises:
         UnreadableError: If there is no checkpoint, or it is damaged.
     """
     with _open(path) as reader:
         dtypes = reader.get_variable_to_dtype_map()
-        return {
+        tensors = {
             name: reader.get_tensor(name)
             for name, dtype in dtypes.items()
             if dtype != tf.string
         }
+        variant = factory.default_variant(model_type)
+        if JOB_STATE in dtypes:
+            job_state = json.loads(reader.get_tensor(JOB_STATE))
+            # Checkpoints of 1.x say nothing: there was one way to compute a network.
+            if VARIANT in job_state:
+                variant = variants.restore(job_state[VARIANT])
+    if tpu_names.is_tpu_checkpoint(tensors):
+        renamed = tpu_names.rename_tpu(tensors, model_type)
+        return Weights(renamed, variant, "checkpoint of tensorflow/tpu")
+    return Weights(tensors, variant, "checkpoint of an earlier job")
 
 
 @contextlib.contextmanager

@@ -16,6 +16,7 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
+from trainer.models.pretrained import torch_tensors
 from trainer.models.pretrained.source import UnreadableError
 
 # Begins the older format. Source: torch/serialization.py, as the next three.
@@ -30,7 +31,6 @@ DTYPES: dict[str, np.dtype[Any]] = {
     "DoubleStorage": np.dtype("<f8"),
     "FloatStorage": np.dtype("<f4"),
     "HalfStorage": np.dtype("<f2"),
-    # The upper half of a float32; NumPy has no such type.
     "BFloat16Storage": np.dtype("<u2"),
     "LongStorage": np.dtype("<i8"),
     "IntStorage": np.dtype("<i4"),
@@ -211,7 +211,7 @@ def _parse_row(storage: _Storage, content: bytes) -> np.ndarray:
     if len(row) != storage.num_values:
         raise UnreadableError("ends before its values do")
     if storage.type_name == "BFloat16Storage":
-        return (row.astype(np.uint32) << 16).view(np.float32)
+        return torch_tensors.widen_bfloat16(row)
     return row
 
 

@@ -29,3 +29,8 @@ def convert(layer: str, parameter: str, tensor: np.ndarray) -> tuple[str, np.nda
     if layer.endswith("dwconv"):
         return f"{layer}/kernel", tensor.transpose(2, 3, 0, 1)
     return f"{layer}/kernel", tensor.transpose(2, 3, 1, 0)
+
+
+def widen_bfloat16(bits: np.ndarray) -> np.ndarray:
+    """uint16 -> float32: a bfloat16 is the upper half of one, and NumPy has none."""
+    return (bits.astype(np.uint32) << 16).view(np.float32)
