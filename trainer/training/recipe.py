@@ -26,7 +26,7 @@ LEARNING_RATE_FLAGS = frozenset(
     }
 )
 # Of Adam, at this many images a step; goes with the root of the batch.
-LEARNING_RATE, BATCH = 0.0005, 32
+LEARNING_RATE, BATCH = 0.001, 32
 WARMUP_SHARE = 0.1
 
 
@@ -63,6 +63,9 @@ def _choose(config: TrainConfig) -> dict[str, Any]:
         "freeze_batch_norm": "true",
         "weight_decay": 0.0,
         "moving_average_decay": 0.99,
+        "min_crop_area": 0.35,
     }
+    if config.model_type.startswith("efficientnet"):
+        recipe["survival_prob"] = 1.0
     given = config.given - {"fine_tune"}
     return {name: value for name, value in recipe.items() if name not in given}
