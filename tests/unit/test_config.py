@@ -19,6 +19,14 @@ def build(**flags):
             "--survival_prob=0.9 needs an EfficientNet; --model_type=resnet-18",
         ),
         (
+            {"max_minutes": 5, "learning_rate_decay_type": "stepwise"},
+            "which --max_minutes can't plan; use cosine or --max_steps.",
+        ),
+        (
+            {"max_minutes": 5, "decay_steps": 90},
+            "--decay_steps=90 and --max_minutes=5 both say when the rate has decayed",
+        ),
+        (
             {"optimizer_arguments": "momentum"},
             "--optimizer_arguments: expected name=value,name=value",
         ),

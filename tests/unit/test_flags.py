@@ -312,3 +312,17 @@ def test_too_many_and_too_few_arguments_are_named():
     assert flags.format_help(config.SubmitConfig).startswith(
         "  JOB_ID  (str; required)"
     )
+
+
+def test_a_time_limit_takes_the_place_of_steps():
+    without = [one for one in REQUIRED if not one.startswith("--max_steps")]
+    with pytest.raises(errors.ConfigError, match="--max_steps is required"):
+        flags.parse(without, config.TrainConfig)
+    assert flags.parse([*without, "--max_minutes=5"], config.TrainConfig).max_minutes
+    with pytest.raises(errors.ConfigError, match="--max_minutes=0 sets no limit"):
+        flags.parse([*without, "--max_minutes=0"], config.TrainConfig)
+
+
+def test_a_config_knows_which_flags_were_given():
+    assert "seed" not in parse().given
+    assert "seed" in parse("--seed=0").given

@@ -12,6 +12,7 @@ class FakeJob:
     def train(self, to_step):
         self.events.append(f"train {self.step}-{to_step}")
         self.step = to_step
+        return to_step
 
     def evaluate(self):
         self.events.append("evaluate")
@@ -112,3 +113,14 @@ def test_a_job_that_is_done_trains_no_more():
     )
     assert job.events == ["train 0-4", "evaluate", "train 4-8", "evaluate"]
     assert metrics == {"top_1_accuracy": 0.08}
+
+
+def test_an_evaluation_is_of_the_step_that_was_reached():
+    acted = []
+    loop.train_and_evaluate(
+        train=lambda step: step - 1,
+        evaluate=dict,
+        eval_steps=[4],
+        actions=[lambda step, _: acted.append(step)],
+    )
+    assert acted == [3]

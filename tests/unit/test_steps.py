@@ -298,3 +298,17 @@ def test_lower_layers_learn_slower_by_the_decay():
         moved = [np.abs(one[name] - before[name]).sum() for one in (decayed, plain)]
         # Small moves of large weights are rounded.
         assert moved[0] == pytest.approx(0.5**blocks * moved[1], rel=0.1), name
+
+
+def test_a_planned_job_has_the_rates_of_one_that_knew():
+    planned = build_trainer(build_config(max_steps=10**6, max_minutes=1))
+    known = build_trainer(build_config(max_steps=8))
+    assert planned.planned_steps is None
+    assert planned.learning_rate_at(5) == pytest.approx(0.1)
+    planned.plan_steps(8)
+    assert planned.planned_steps == 8
+    for step in (0, 3, 7):
+        expected = known.learning_rate_at(step)
+        assert planned.learning_rate_at(step) == pytest.approx(expected)
+    assert float(planned.variables["schedule/max_steps"]) == 8
+    assert "schedule/max_steps" not in known.variables

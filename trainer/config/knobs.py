@@ -25,6 +25,7 @@ def knob(default: Any, meaning: str, **limits: Any) -> Any:
         meaning: Help text, one or two sentences.
         **limits: `minimum`, `above`, `maximum`, `below`: bounds of a number;
             `choices`: allowed strings; `required`: True if the flag must be given;
+            `unless`: names of flags of which one makes it not required;
             `positional`: True for a field that takes arguments without a flag, in
             order of fields: one, or, if it is a `tuple[str, ...]`, all that are left;
             `alone`: value of the flag without a value.

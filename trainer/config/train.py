@@ -75,9 +75,19 @@ class TrainConfig(CopiesFiles, KnowsGiven):
     )
     max_steps: int = knob(
         None,
-        "Stop after this many steps, counted from the first run in this job-dir.",
+        "Stop after this many steps, counted from the first run in this job-dir. Not "
+        "required with max_minutes.",
         minimum=1,
         required=True,
+        unless=("max_minutes",),
+    )
+    max_minutes: float = knob(
+        0.0,
+        "Minutes that the job may take in all, from the start of the process to the "
+        "report; 0: no limit. The first steps are measured, then steps, evaluations "
+        "and the decay of the learning rate are planned for the time that is left. A "
+        "resumed job keeps the plan.",
+        minimum=0.0,
     )
     train_batch_size: int = knob(
         32, "Images a step. Lower it if the job runs out of memory.", minimum=1
@@ -364,16 +374,31 @@ class TrainConfig(CopiesFiles, KnowsGiven):
         yield from self._problems_of_optimizer()
         if self.learning_rate_decay_type == "stepwise":
             yield from self._problems_of_stepwise()
+        yield from self._problems_of_time()
         yield from self._problems_of_dropout()
         yield from self.problems_of_cache()
 
     def warnings(self) -> Iterator[str]:
         """Yields a sentence for each combination that works, but hardly as meant."""
-        if self.warmup_steps >= self.max_steps:
+        if self.max_steps and self.warmup_steps >= self.max_steps:
             yield (
                 f"--warmup_steps={self.warmup_steps} is not below "
                 f"--max_steps={self.max_steps}: the whole job is warm-up."
             )
+
+    def _problems_of_time(self) -> Iterator[str]:
+        if self.max_minutes and self.learning_rate_decay_type != "cosine":
+            yield (
+                f"--learning_rate_decay_type={self.learning_rate_decay_type} names its "
+                "steps, which --max_minutes can't plan; use cosine or --max_steps."
+            )
+        if self.max_minutes and self.decay_steps:
+            yield (
+                f"--decay_steps={self.decay_steps} and --max_minutes="
+                f"{self.max_minutes:g} both say when the rate has decayed; give one."
+            )
+        if not self.max_steps and not self.max_minutes and "max_minutes" in self.given:
+            yield "--max_minutes=0 sets no limit; give minutes, or --max_steps."
 
     def _problems_of_dropout(self) -> Iterator[str]:
         if self.model_type.startswith("efficientnet"):

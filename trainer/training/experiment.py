@@ -4,7 +4,8 @@ import contextlib
 import dataclasses
 import functools
 import logging
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -33,6 +34,7 @@ from trainer.training import (
     start,
     steps,
     summaries,
+    time_budget,
 )
 from trainer.training.interruption import Interrupted, Interruption
 from trainer.training.layout import JobLayout, own_layout
@@ -75,21 +77,66 @@ class _Parts(NamedTuple):
 
 
 def _run(given: TrainConfig, interruption: Interruption) -> None:
-    config = recipe.complete(given)
+    config = _bound_steps(recipe.complete(given))
     parts = _build_parts(config)
     if not parts.state.restore():
         _start(config, parts, interruption)
     interruption.defer()
+    try:
+        config = _plan_steps(config, parts, interruption)
+        metrics = _train_with_progress(config, parts, interruption)
+    except Interrupted:
+        parts.state.save_if_changed()
+        raise
+    _log_end(config, parts, metrics)
+
+
+def _train_with_progress(
+    config: TrainConfig, parts: _Parts, interruption: Interruption
+) -> loop.Metrics:
     with (
         _shown_progress(config, parts) as shown,
         summaries.open_summaries(parts.layout.log_dir) as events,
     ):
-        try:
-            metrics = _train_and_evaluate(config, parts, shown, events, interruption)
-        except Interrupted:
-            parts.state.save_if_changed()
-            raise
-    _log_end(config, parts, metrics)
+        return _train_and_evaluate(config, parts, shown, events, interruption)
+
+
+def _bound_steps(config: TrainConfig) -> TrainConfig:
+    """Gives a job that has only a time limit as many steps as any can take."""
+    if config.max_steps:
+        return config
+    return dataclasses.replace(config, max_steps=int(steps.UNPLANNED_STEPS))
+
+
+def _plan_steps(
+    config: TrainConfig, parts: _Parts, interruption: Interruption
+) -> TrainConfig:
+    """Fixes how many steps fit into --max_minutes; see time_budget."""
+    if not config.max_minutes:
+        return config
+    trainer, budget = parts.trainer, parts.state.budget
+    num_examples = len(parts.data.validation.index)
+    eval_images = min(config.num_eval_images, num_examples) or num_examples
+    steps_runner = _build_runner(config, parts, interruption, [], math.inf)
+
+    def train() -> int:
+        to_step = trainer.num_steps_done + time_budget.MIN_STEPS
+        return _train(config, parts, steps_runner, to_step)
+
+    if trainer.planned_steps is None:
+        found = budget.plan(train, eval_steps=eval_images / config.train_batch_size)
+        trainer.plan_steps(min(found, config.max_steps))
+        parts.state.save()
+    assert trainer.planned_steps is not None
+    planned = dataclasses.replace(
+        config,
+        max_steps=trainer.planned_steps,
+        train_steps_per_eval=config.train_steps_per_eval
+        or math.ceil(trainer.planned_steps / time_budget.NUM_EVALUATIONS),
+    )
+    parts.resolved["decay_steps"] = planned.max_steps
+    parts.resolved["train_steps_per_eval"] = planned.train_steps_per_eval
+    return planned
 
 
 def _start(config: TrainConfig, parts: _Parts, interruption: Interruption) -> None:
@@ -210,7 +257,7 @@ def _train_and_evaluate(
     events: summaries.Summaries,
     interruption: Interruption,
 ) -> loop.Metrics:
-    trainer, state = parts.trainer, parts.state
+    trainer = parts.trainer
     scores = evaluation.Evaluation(
         config,
         parts.evaluator,
@@ -220,35 +267,16 @@ def _train_and_evaluate(
         else trainer.scored_variables,
         interruption=interruption,
     )
-    steps_runner = runner.Runner(
-        trainer,
-        pipeline.TrainingInput(
-            parts.data.training,
-            parts.data.order,
-            image_size=config.resolved_image_size,
-            batch_size=config.train_batch_size,
-            seed=config.seed,
-            decode=augmentation.build_decoder(
-                config.augmentation,
-                image_size=config.resolved_image_size,
-                min_area=config.min_crop_area,
-            ),
-        ),
-        interruption=interruption,
-        record=state.curve.add,
-        observers=[shown.show, functools.partial(_write_window, events)],
-        report_secs=shown.report_secs,
+    steps_runner = _build_runner(
+        config,
+        parts,
+        interruption,
+        [shown.show, functools.partial(_write_window, events)],
+        shown.report_secs,
     )
 
-    def train(to_step: int) -> None:
-        batch_flag = f"--train_batch_size={config.train_batch_size}"
-        with failures.explained(parts.data.training, batch_flag):
-            steps_runner.train(
-                to_step, save=state.save, save_secs=config.checkpoint_secs
-            )
-
     return loop.train_and_evaluate(
-        train=train,
+        train=functools.partial(_train, config, parts, steps_runner),
         evaluate=scores.evaluate,
         eval_steps=_plan_evaluations(config, parts),
         actions=_build_actions(config, parts, events, scores),
@@ -256,13 +284,59 @@ def _train_and_evaluate(
     )
 
 
+def _train(
+    config: TrainConfig, parts: _Parts, steps_runner: runner.Runner, to_step: int
+) -> int:
+    """Trains up to a step, and returns the one that was reached."""
+    batch_flag = f"--train_batch_size={config.train_batch_size}"
+    with failures.explained(parts.data.training, batch_flag):
+        steps_runner.train(
+            to_step,
+            save=parts.state.save,
+            save_secs=config.checkpoint_secs,
+            is_late=parts.state.budget.is_late,
+        )
+    return parts.trainer.num_steps_done
+
+
+def _build_runner(
+    config: TrainConfig,
+    parts: _Parts,
+    interruption: Interruption,
+    observers: Sequence[runner.Observer],
+    report_secs: float,
+) -> runner.Runner:
+    decode = augmentation.build_decoder(
+        config.augmentation,
+        image_size=config.resolved_image_size,
+        min_area=config.min_crop_area,
+    )
+    return runner.Runner(
+        parts.trainer,
+        pipeline.TrainingInput(
+            parts.data.training,
+            parts.data.order,
+            image_size=config.resolved_image_size,
+            batch_size=config.train_batch_size,
+            seed=config.seed,
+            decode=decode,
+        ),
+        interruption=interruption,
+        record=parts.state.curve.add,
+        observers=observers,
+        report_secs=report_secs,
+    )
+
+
 def _ended_early(config: TrainConfig, parts: _Parts) -> str | None:
     """Why the job takes no more steps though some are left."""
+    if parts.trainer.num_steps_done >= config.max_steps:
+        return None
+    if parts.state.budget.is_late():
+        return f"the time is over (--max_minutes={config.max_minutes:g})"
     patience = config.early_stopping_evals
     count = parts.state.history.num_without_better
     if not patience or count < patience:
-        return None
-    if parts.trainer.num_steps_done >= config.max_steps:
         return None
     return (
         f"{count} evaluations in a row had no better top_1_accuracy "
@@ -370,6 +444,14 @@ def _log_start(config: TrainConfig, data: inputs.Inputs, precision: str) -> None
         precision,
         distribution.describe_device(),
     )
+    if config.max_minutes:
+        logging.info(
+            "job   | %g minutes, steps of %d images | %s",
+            config.max_minutes,
+            config.train_batch_size,
+            config.job_dir,
+        )
+        return
     logging.info(
         "job   | %d steps of %d images (%.1f epochs), evaluation every %d steps | %s",
         config.max_steps,

@@ -7,7 +7,13 @@ from trainer import errors
 from trainer.config import TrainConfig
 from trainer.data.bad_records import BadRecords
 from trainer.models.variant import Variant
-from trainer.training import checkpoints, history, steps, training_curve
+from trainer.training import (
+    checkpoints,
+    history,
+    steps,
+    time_budget,
+    training_curve,
+)
 from trainer.training.layout import JobLayout
 
 # Flags without which the variables of a checkpoint do not fit.
@@ -44,6 +50,7 @@ class JobState:
         self._directory = layout.checkpoint_dir
         self._checkpoints = checkpoints.Checkpoints(self._directory, trainer.variables)
         self._saved_step = 0
+        self.budget = time_budget.TimeBudget(config.max_minutes)
 
     def restore(self) -> bool:
         """Goes on from the newest checkpoint; False if there is none.
@@ -59,6 +66,7 @@ class JobState:
         self.history = history.History(content["evaluations"])
         # Older checkpoints have none.
         self.curve = training_curve.TrainingCurve(content.get("training", []))
+        self.budget.restore(content.get("secs", 0.0))
         for split, bad in self._bad_records.items():
             bad.restore(content["bad_records"][split])
         self._saved_step = self._trainer.num_steps_done
@@ -75,6 +83,7 @@ class JobState:
                 "variant": self._variant.export(),
                 "evaluations": self.history.evaluations,
                 "training": self.curve.export(),
+                "secs": round(self.budget.secs, 3),
                 "bad_records": {
                     split: bad.export() for split, bad in self._bad_records.items()
                 },

@@ -8,7 +8,7 @@ Action = Callable[[int, Metrics], None]
 
 def train_and_evaluate(
     *,
-    train: Callable[[int], None],
+    train: Callable[[int], int],
     evaluate: Callable[[], Metrics],
     eval_steps: Iterable[int],
     actions: Iterable[Action] = (),
@@ -17,7 +17,8 @@ def train_and_evaluate(
     """Trains to each step of `eval_steps` in turn and evaluates there.
 
     Args:
-        train: Trains up to the given step; does nothing if it is already reached.
+        train: Trains up to the given step, does nothing if it is already reached, and
+            returns the step that was reached: another one if time was over.
         evaluate: Scores the current weights.
         eval_steps: Steps to evaluate at, rising; none if the job was finished before.
         actions: Called in order with (step, metrics) after each evaluation.
@@ -28,10 +29,10 @@ def train_and_evaluate(
     """
     actions = list(actions)
     metrics = Metrics()
-    for step in eval_steps:
+    for planned_step in eval_steps:
         if is_done():
             break
-        train(step)
+        step = train(planned_step)
         metrics = evaluate()
         for action in actions:
             action(step, metrics)

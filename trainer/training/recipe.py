@@ -28,6 +28,8 @@ LEARNING_RATE_FLAGS = frozenset(
 # Of Adam, at this many images a step; goes with the root of the batch.
 LEARNING_RATE, BATCH = 0.001, 32
 WARMUP_SHARE = 0.1
+# Where the number of steps is not known before they begin.
+WARMUP_STEPS = 50
 
 
 def complete(config: TrainConfig) -> TrainConfig:
@@ -59,7 +61,9 @@ def _choose(config: TrainConfig) -> dict[str, Any]:
         "optimizer_type": "adam",
         "initial_learning_rate": float(f"{rate:.2g}"),
         "warmup_learning_rate": 0.0,
-        "warmup_steps": round(WARMUP_SHARE * config.max_steps),
+        "warmup_steps": WARMUP_STEPS
+        if config.max_minutes
+        else round(WARMUP_SHARE * config.max_steps),
         "freeze_batch_norm": "true",
         "weight_decay": 0.0,
         "moving_average_decay": 0.99,

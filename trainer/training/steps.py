@@ -13,6 +13,9 @@ from trainer.training import losses, mixing, optimizers, schedules
 from trainer.training.loss_scale import LossScale
 from trainer.training.moving_average import MovingAverage
 
+# The largest number up to which float32 has all integers.
+UNPLANNED_STEPS = 2.0**24
+
 
 class Progress(NamedTuple):
     """Means over the steps of one `train_steps` call, and a sum.
@@ -66,7 +69,11 @@ class Trainer:
             if not layers.is_batch_norm_variable(variable)
         ]
         self._step = tf.Variable(0, dtype=tf.int64, trainable=False)
-        self._learning_rate = schedules.build_schedule(config)
+        # Of a job whose steps follow from its speed; more than any job takes at first.
+        self._horizon = None
+        if config.max_minutes:
+            self._horizon = tf.Variable(UNPLANNED_STEPS, trainable=False)
+        self._learning_rate = schedules.build_schedule(config, self._horizon)
         self._loss_scale = LossScale()
         self._class_weights = class_weights
         self._mix = mixing.build_mix(config)
@@ -98,7 +105,21 @@ class Trainer:
         named |= self._optimizer.variables | self._loss_scale.variables
         if self._average:
             named |= self._average.variables
+        if self._horizon is not None:
+            named["schedule/max_steps"] = self._horizon
         return {**named, "global_step": self._step}
+
+    @property
+    def planned_steps(self) -> int | None:
+        """Steps in all, if `plan_steps` or an earlier run said how many."""
+        if self._horizon is None or float(self._horizon) == UNPLANNED_STEPS:
+            return None
+        return int(self._horizon)
+
+    def plan_steps(self, num_steps: int) -> None:
+        """Lets the learning rate decay until this step, in a job with a time limit."""
+        assert self._horizon is not None
+        self._horizon.assign(float(num_steps))
 
     @property
     def scored_variables(self) -> list[Any]:
