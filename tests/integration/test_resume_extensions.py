@@ -9,7 +9,10 @@ import pytest
 from tests import jobs
 
 FLAGS = {
-    "max_steps": 12,
+    "max_steps": 24,
+    # More than enough, so that the plan is to take all steps.
+    "max_minutes": 30,
+    "warmup_steps": 6,
     "train_steps_per_eval": 6,
     "checkpoint_secs": 1,
     "fine_tune": "gradual",
@@ -41,7 +44,7 @@ def assert_same_weights(job_dir, expected_dir, step):
 
 def test_kill_9_loses_nothing(data_dir, uninterrupted, tmp_path):
     code, _ = jobs.interrupt(
-        data_dir, tmp_path, after="eval  | step 6", number=signal.SIGKILL, **FLAGS
+        data_dir, tmp_path, after="eval  | step 12", number=signal.SIGKILL, **FLAGS
     )
     assert code == -signal.SIGKILL
     jobs.run_ok(data_dir, tmp_path, **FLAGS)
@@ -52,6 +55,7 @@ def test_kill_9_loses_nothing(data_dir, uninterrupted, tmp_path):
 def test_a_job_that_gets_no_better_ends_and_stays_ended(data_dir, tmp_path):
     flags = {
         **FLAGS,
+        "max_minutes": 0,
         "max_steps": 400,
         "train_steps_per_eval": 2,
         "early_stopping_evals": 2,

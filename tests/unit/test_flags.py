@@ -314,13 +314,15 @@ def test_too_many_and_too_few_arguments_are_named():
     )
 
 
-def test_a_time_limit_takes_the_place_of_steps():
+def test_a_time_limit_or_a_recipe_takes_the_place_of_steps():
     without = [one for one in REQUIRED if not one.startswith("--max_steps")]
     with pytest.raises(errors.ConfigError, match="--max_steps is required"):
         flags.parse(without, config.TrainConfig)
     assert flags.parse([*without, "--max_minutes=5"], config.TrainConfig).max_minutes
-    with pytest.raises(errors.ConfigError, match="--max_minutes=0 sets no limit"):
-        flags.parse([*without, "--max_minutes=0"], config.TrainConfig)
+    assert flags.parse([*without, "--recipe=auto"], config.TrainConfig).recipe
+    for nothing in ("--max_minutes=0", "--recipe=none"):
+        with pytest.raises(errors.ConfigError, match="neither minutes nor a recipe"):
+            flags.parse([*without, nothing], config.TrainConfig)
 
 
 def test_a_config_knows_which_flags_were_given():

@@ -31,10 +31,12 @@ class FakeTraining:
         return self.done
 
 
-def plan(clock, *, max_minutes=20):
+def plan(clock, *, max_minutes=20, warmup_steps=0, max_steps=10**6):
     budget = time_budget.TimeBudget(max_minutes)
     training = FakeTraining(clock)
-    num_steps = budget.plan(training, eval_steps=3.0)
+    num_steps = budget.plan(
+        training, eval_steps=3.0, warmup_steps=warmup_steps, max_steps=max_steps
+    )
     return budget, training, num_steps
 
 
@@ -77,3 +79,14 @@ def test_without_a_limit_it_is_never_late(clock):
 def test_a_job_without_time_takes_a_step(clock):
     _, training, num_steps = plan(clock, max_minutes=0.1)
     assert num_steps == training.done + 1
+
+
+@pytest.mark.parametrize("max_steps", [5, 10])
+def test_it_takes_no_more_than_the_steps_that_are_asked_for(clock, max_steps):
+    _, training, num_steps = plan(clock, max_steps=max_steps)
+    assert (training.done, num_steps) == (max_steps, max_steps)
+
+
+def test_it_measures_within_the_warmup_where_it_can(clock):
+    assert plan(clock, max_minutes=1000, warmup_steps=10)[1].done == 10
+    assert plan(clock, max_minutes=1000, warmup_steps=0)[1].done == 10

@@ -76,10 +76,10 @@ class TrainConfig(CopiesFiles, KnowsGiven):
     max_steps: int = knob(
         None,
         "Stop after this many steps, counted from the first run in this job-dir. Not "
-        "required with max_minutes.",
+        "required with max_minutes or recipe.",
         minimum=1,
         required=True,
-        unless=("max_minutes",),
+        unless=("max_minutes", "recipe"),
     )
     max_minutes: float = knob(
         0.0,
@@ -88,6 +88,13 @@ class TrainConfig(CopiesFiles, KnowsGiven):
         "and the decay of the learning rate are planned for the time that is left. A "
         "resumed job keeps the plan.",
         minimum=0.0,
+    )
+    recipe: str = knob(
+        "none",
+        "auto: choose what this command leaves open of steps, batch, picture size, "
+        "learning rate and fine-tuning by the number of images, the device and "
+        "max_minutes. The log says what was chosen and why, as flags to paste.",
+        choices=("none", "auto"),
     )
     train_batch_size: int = knob(
         32, "Images a step. Lower it if the job runs out of memory.", minimum=1
@@ -380,7 +387,7 @@ class TrainConfig(CopiesFiles, KnowsGiven):
 
     def warnings(self) -> Iterator[str]:
         """Yields a sentence for each combination that works, but hardly as meant."""
-        if self.max_steps and self.warmup_steps >= self.max_steps:
+        if self.warmup_steps >= self.max_steps:
             yield (
                 f"--warmup_steps={self.warmup_steps} is not below "
                 f"--max_steps={self.max_steps}: the whole job is warm-up."
@@ -397,8 +404,12 @@ class TrainConfig(CopiesFiles, KnowsGiven):
                 f"--decay_steps={self.decay_steps} and --max_minutes="
                 f"{self.max_minutes:g} both say when the rate has decayed; give one."
             )
-        if not self.max_steps and not self.max_minutes and "max_minutes" in self.given:
-            yield "--max_minutes=0 sets no limit; give minutes, or --max_steps."
+        has_end = self.max_steps or self.max_minutes or self.recipe == "auto"
+        if not has_end and self.given & {"max_minutes", "recipe"}:
+            yield (
+                "--max_steps is required with neither minutes nor a recipe; give it, "
+                "--max_minutes=10 or --recipe=auto."
+            )
 
     def _problems_of_dropout(self) -> Iterator[str]:
         if self.model_type.startswith("efficientnet"):

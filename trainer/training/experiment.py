@@ -65,6 +65,7 @@ def run(config: TrainConfig) -> int:
 class _Parts(NamedTuple):
     """What lives as long as the job."""
 
+    config: TrainConfig
     layout: JobLayout
     known: index_cache.IndexCache
     data: inputs.Inputs
@@ -77,8 +78,8 @@ class _Parts(NamedTuple):
 
 
 def _run(given: TrainConfig, interruption: Interruption) -> None:
-    config = _bound_steps(recipe.complete(given))
-    parts = _build_parts(config)
+    parts = _build_parts(given)
+    config = parts.config
     if not parts.state.restore():
         _start(config, parts, interruption)
     interruption.defer()
@@ -101,11 +102,18 @@ def _train_with_progress(
         return _train_and_evaluate(config, parts, shown, events, interruption)
 
 
-def _bound_steps(config: TrainConfig) -> TrainConfig:
-    """Gives a job that has only a time limit as many steps as any can take."""
-    if config.max_steps:
-        return config
-    return dataclasses.replace(config, max_steps=int(steps.UNPLANNED_STEPS))
+def _complete(given: TrainConfig, data: inputs.Inputs) -> TrainConfig:
+    """What is carried out; a job with a time limit only may take all steps there are.
+
+    Warns of what hardly works as meant.
+    """
+    facts = recipe.Facts(data.num_training, distribution.has_gpu())
+    config = recipe.complete(given, facts)
+    if not config.max_steps:
+        config = dataclasses.replace(config, max_steps=int(steps.UNPLANNED_STEPS))
+    for warning in config.warnings():
+        logging.warning(warning)
+    return config
 
 
 def _plan_steps(
@@ -120,12 +128,17 @@ def _plan_steps(
     steps_runner = _build_runner(config, parts, interruption, [], math.inf)
 
     def train() -> int:
-        to_step = trainer.num_steps_done + time_budget.MIN_STEPS
+        to_step = min(trainer.num_steps_done + time_budget.MIN_STEPS, config.max_steps)
         return _train(config, parts, steps_runner, to_step)
 
     if trainer.planned_steps is None:
-        found = budget.plan(train, eval_steps=eval_images / config.train_batch_size)
-        trainer.plan_steps(min(found, config.max_steps))
+        found = budget.plan(
+            train,
+            eval_steps=eval_images / config.train_batch_size,
+            warmup_steps=config.warmup_steps,
+            max_steps=config.max_steps,
+        )
+        trainer.plan_steps(found)
         parts.state.save()
     assert trainer.planned_steps is not None
     planned = dataclasses.replace(
@@ -148,16 +161,15 @@ def _start(config: TrainConfig, parts: _Parts, interruption: Interruption) -> No
     parts.trainer.start_from_model()
 
 
-def _build_parts(config: TrainConfig) -> _Parts:
+def _build_parts(given: TrainConfig) -> _Parts:
     """Checks the data and the job-dir first: a model takes longer to build."""
-    for warning in config.warnings():
-        logging.warning(warning)
-    layout = own_layout(config.job_dir)
+    layout = own_layout(given.job_dir)
     if storage.is_gs(layout.root_dir):
         # Leaves nothing behind, and the data may take minutes to come.
         storage.make_writable_dir(layout.root_dir, "job-dir")
     known = index_cache.IndexCache(layout.index_path)
-    data = inputs.open_inputs(config, known)
+    data = inputs.open_inputs(given, known)
+    config = _complete(given, data)
     storage.make_writable_dir(layout.root_dir, "job-dir")
     known.save()
     strategy = distribution.build_strategy()
@@ -180,7 +192,9 @@ def _build_parts(config: TrainConfig) -> _Parts:
         config, layout, trainer, data.bad_records, origin.variant
     )
     resolved = _resolve(config, data, precision)
-    return _Parts(layout, known, data, trainer, evaluator, state, origin, resolved)
+    return _Parts(
+        config, layout, known, data, trainer, evaluator, state, origin, resolved
+    )
 
 
 def _weigh_classes(config: TrainConfig, data: inputs.Inputs) -> np.ndarray | None:

@@ -16,11 +16,11 @@ from trainer.training.progress import format_secs
 
 # Evaluations of a job with a time limit, unless its command says otherwise.
 NUM_EVALUATIONS = 4
-# The first call builds the graph; after it so many steps, and so many seconds or this
-# share of the time, are measured.
+# Steps a call. The first call builds the graph, and is not measured; what follows is,
+# for this many steps (if there is no warm-up), seconds, or share of the time.
 MIN_STEPS = 5
-MEASURED_SECS, MEASURED_SHARE = 10.0, 0.03
-# An evaluation takes a third of a step's arithmetic; checkpoint and export take seconds.
+MEASURED_STEPS, MEASURED_SECS, MEASURED_SHARE = 100, 10.0, 0.03
+# An evaluation has a third of a step's arithmetic; checkpoint and export take seconds.
 EVALUATION_COST = 1 / 3
 EXPORT_SECS = 10.0
 # For what runs slower later than at first.
@@ -60,12 +60,21 @@ class TimeBudget:
         """Whether only the last evaluation has time left."""
         return self.secs_left < self.reserved_secs
 
-    def plan(self, train: Callable[[], int], *, eval_steps: float) -> int:
+    def plan(
+        self,
+        train: Callable[[], int],
+        *,
+        eval_steps: float,
+        warmup_steps: int,
+        max_steps: int,
+    ) -> int:
         """Takes the first steps, and computes how many more there is time for.
 
         Args:
-            train: Takes a few steps, and returns how many were done so far in all.
+            train: Takes up to MIN_STEPS steps, and returns how many were done in all.
             eval_steps: Images of an evaluation, as steps.
+            warmup_steps: Steps whose rate is the same in any plan; 0 if there are none.
+            max_steps: Steps that the job takes at most.
 
         Returns:
             Steps in all, those that were taken counted.
@@ -73,14 +82,19 @@ class TimeBudget:
         done = start = train()
         started_at = time.monotonic()
         limit = min(MEASURED_SECS, MEASURED_SHARE * self._limit)
-        while done - start < MIN_STEPS or time.monotonic() - started_at < limit:
+        enough = min(warmup_steps or MEASURED_STEPS, max_steps)
+        while done < max_steps and (
+            done == start or (done < enough and time.monotonic() - started_at < limit)
+        ):
             done = train()
+        if done == start:
+            return max_steps
         secs_a_step = (time.monotonic() - started_at) / (done - start)
         evaluation = EVALUATION_COST * eval_steps * secs_a_step + EXPORT_SECS
         # The report scores the model once more, and slower, from the files on.
         self.reserved_secs = evaluation
         secs = MARGIN * (self.secs_left - (NUM_EVALUATIONS + 2) * evaluation)
-        num_steps = done + max(1, int(secs / secs_a_step))
+        num_steps = min(done + max(1, int(secs / secs_a_step)), max_steps)
         logging.info(
             "budget | %s left, %.3g s a step, about %s an evaluation: --max_steps=%d",
             format_secs(max(0.0, self.secs_left)),
