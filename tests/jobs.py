@@ -8,6 +8,7 @@ import tempfile
 import time
 
 import pytest
+import tensorflow as tf
 
 from tests import pictures
 
@@ -142,3 +143,14 @@ def kill_after(data_dir, job_dir, *, secs, **flags):
         log.seek(0)
         assert code == 0, log.read()
     return False
+
+
+def read_weights(job_dir, step):
+    """Everything that training changes, by name, of a checkpoint."""
+    prefix = job_dir / "checkpoints" / f"model.ckpt-{step}"
+    reader = tf.train.load_checkpoint(str(prefix))
+    return {
+        name: reader.get_tensor(name)
+        for name in reader.get_variable_to_shape_map()
+        if name != "job_state"
+    }

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from trainer.models import normalization
 from trainer.serving import export
 
 IMAGE_SIZE = 32
@@ -12,8 +13,14 @@ LABELS = ("red", "green", "blue")
 
 def build_model(num_classes=3):
     """Sums each colour: pictures of `pictures.draw_class` get their own class."""
-    layers = [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(num_classes)]
-    model = keras.Sequential([keras.Input([IMAGE_SIZE, IMAGE_SIZE, 3]), *layers])
+    model = keras.Sequential(
+        [
+            keras.Input([IMAGE_SIZE, IMAGE_SIZE, 3]),
+            normalization.Normalize(normalization.IMAGENET),
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Dense(num_classes),
+        ]
+    )
     # Labels 0, 1 and 2 are red, green and blue pictures.
     model.layers[-1].kernel.assign(np.eye(3, num_classes))
     return model

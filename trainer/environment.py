@@ -9,6 +9,7 @@ import re
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 
 from trainer import errors
@@ -106,6 +107,18 @@ def cpu_flags() -> frozenset[str]:
     except OSError:
         pass
     return frozenset()
+
+
+def process_secs() -> float:
+    """Seconds since this process was started; 0 where that is unknown."""
+    try:
+        with open("/proc/self/stat", encoding="utf-8") as file:
+            # The 22nd field; the second one, a name in brackets, may hold blanks.
+            ticks = int(file.read().rpartition(")")[2].split()[19])
+        since_boot = time.clock_gettime(time.CLOCK_BOOTTIME)
+        return since_boot - ticks / os.sysconf("SC_CLK_TCK")
+    except (OSError, AttributeError):
+        return 0.0
 
 
 def job_id(default: str) -> str:

@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 from absl import flags
 
 from trainer import errors
+from trainer.config.knobs import KnowsGiven
 
 ConfigT = TypeVar("ConfigT")
 
@@ -69,6 +70,8 @@ def parse(argv: Sequence[str], config_class: type[ConfigT]) -> ConfigT:
         },
         **handed_on,
     )
+    if isinstance(config, KnowsGiven):
+        object.__setattr__(config, "given", frozenset(texts))
     problems += config.problems()  # type: ignore[attr-defined]
     if problems:
         raise errors.ConfigError("\n".join(problems))
@@ -306,7 +309,7 @@ def _check_limits(
     for field in dataclasses.fields(config_class):
         limits = field.metadata["limits"]
         if field.name not in values:
-            if limits.get("required"):
+            if limits.get("required") and not {*limits.get("unless", ())} & {*values}:
                 meaning = field.metadata["meaning"]
                 yield field.name, f"{_title(field)} is required: {meaning}"
         elif values[field.name] is not None:

@@ -8,7 +8,7 @@ from tests import pictures
 from trainer import config, flags
 from trainer.training import experiment
 
-FAST = ("resnet-18", "efficientnet-b0")
+FAST = ("resnet-18", "efficientnet-b0", "efficientnet-lite0")
 
 
 @pytest.mark.parametrize(

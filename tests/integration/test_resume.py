@@ -8,23 +8,12 @@ import time
 
 import numpy as np
 import pytest
-import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 from tests import jobs, pictures
 from trainer.training import training_curve
 
 FLAGS = {"max_steps": 60, "train_steps_per_eval": 20, "checkpoint_secs": 1}
-
-
-def read_weights(job_dir, step):
-    prefix = job_dir / "checkpoints" / f"model.ckpt-{step}"
-    reader = tf.train.load_checkpoint(str(prefix))
-    return {
-        name: reader.get_tensor(name)
-        for name in reader.get_variable_to_shape_map()
-        if name != "job_state"
-    }
 
 
 def read_evaluations(job_dir):
@@ -81,7 +70,7 @@ def assert_curve_is_whole(job_dir):
 
 
 def assert_same(job_dir, uninterrupted):
-    found, expected = (read_weights(one, 60) for one in (job_dir, uninterrupted))
+    found, expected = (jobs.read_weights(one, 60) for one in (job_dir, uninterrupted))
     assert found.keys() == expected.keys()
     for name, value in expected.items():
         np.testing.assert_array_equal(found[name], value, err_msg=name)

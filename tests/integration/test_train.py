@@ -195,7 +195,7 @@ def test_a_job_can_start_from_another(data_dir, job, tmp_path):
         pretrained_checkpoint_path=job[0] / "checkpoints",
         max_steps=1,
     )
-    assert re.search(r"Pretrained: (\d+) of \1 variables", log)
+    assert re.search(r"start \| (\d+) of \1 variables", log)
 
 
 def test_a_trial_writes_where_the_service_had_it(data_dir, tmp_path):

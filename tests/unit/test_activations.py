@@ -6,6 +6,7 @@ from trainer.models import activations
 
 PAIRS = [
     (activations.relu, tf.nn.relu),
+    (activations.relu6, tf.nn.relu6),
     (activations.swish, tf.nn.silu),
 ]
 

@@ -11,6 +11,22 @@ def build(**flags):
     ("flags", "message"),
     [
         (
+            {"model_type": "resnet-18", "dropout_rate": 0.1},
+            "--dropout_rate=0.1 needs an EfficientNet; --model_type=resnet-18",
+        ),
+        (
+            {"model_type": "resnet-18", "survival_prob": 0.9},
+            "--survival_prob=0.9 needs an EfficientNet; --model_type=resnet-18",
+        ),
+        (
+            {"max_minutes": 5, "learning_rate_decay_type": "stepwise"},
+            "which --max_minutes can't plan; use cosine or --max_steps.",
+        ),
+        (
+            {"max_minutes": 5, "decay_steps": 90},
+            "--decay_steps=90 and --max_minutes=5 both say when the rate has decayed",
+        ),
+        (
             {"optimizer_arguments": "momentum"},
             "--optimizer_arguments: expected name=value,name=value",
         ),

@@ -157,3 +157,9 @@ def test_a_broken_route_is_named(monkeypatch, text):
     monkeypatch.setenv("AIP_HEALTH_ROUTE", text)
     with pytest.raises(errors.ConfigError, match="AIP_HEALTH_ROUTE must be a path"):
         environment.health_route("/health")
+
+
+def test_a_process_knows_how_long_it_runs():
+    first = environment.process_secs()
+    assert 0 < first < 36_000
+    assert environment.process_secs() >= first

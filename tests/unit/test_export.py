@@ -7,7 +7,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 from trainer.data import images as preprocessing
-from trainer.models import factory
+from trainer.models import factory, normalization
 from trainer.serving import export
 
 IMAGE_SIZE = 32
@@ -16,7 +16,8 @@ NUM_CLASSES = 5
 
 def build_model():
     inputs = keras.Input([IMAGE_SIZE, IMAGE_SIZE, 3])
-    hidden = keras.layers.Conv2D(8, 3, strides=2)(inputs)
+    hidden = normalization.Normalize(normalization.IMAGENET)(inputs)
+    hidden = keras.layers.Conv2D(8, 3, strides=2)(hidden)
     hidden = keras.layers.BatchNormalization()(hidden)
     hidden = keras.layers.GlobalAveragePooling2D()(hidden)
     hidden = keras.layers.Dropout(0.5)(hidden)
@@ -55,7 +56,7 @@ def expected_probabilities(model, jpegs):
         preprocessing.decode_for_evaluation(jpeg, image_size=IMAGE_SIZE)
         for jpeg in jpegs
     ]
-    logits = model(preprocessing.normalize(tf.stack(rows)), training=False)
+    logits = model(tf.stack(rows), training=False)
     return tf.nn.softmax(logits).numpy()
 
 

@@ -7,8 +7,9 @@ from trainer.models import factory
 
 # With 1000 classes, moving statistics left out of the first and counted in the second.
 # Sources: torchvision's model pages (resnet-18 and -34), keras.applications' pages and
-# Tan & Le 2019, table 2 in more digits (the rest); none is published for resnet-200 by
-# either: its count follows from He et al. 2016, arxiv.org/abs/1603.05027.
+# Tan & Le 2019, table 2 in more digits (the rest), timm's tf_efficientnet_lite (lite);
+# none is published for resnet-200 by either: its count follows from He et al. 2016,
+# arxiv.org/abs/1603.05027.
 PARAMETERS = {
     "resnet-18": 11_689_512,
     "resnet-34": 21_797_672,
@@ -24,8 +25,13 @@ PARAMETERS = {
     "efficientnet-b5": 30_389_784,
     "efficientnet-b6": 43_040_704,
     "efficientnet-b7": 66_347_960,
+    "efficientnet-lite0": 4_652_008,
+    "efficientnet-lite1": 5_416_680,
+    "efficientnet-lite2": 6_092_072,
+    "efficientnet-lite3": 8_197_096,
+    "efficientnet-lite4": 13_006_568,
 }
-SMALL = ("resnet-18", "resnet-50", "efficientnet-b0")
+SMALL = ("resnet-18", "resnet-50", "efficientnet-b0", "efficientnet-lite0")
 
 
 def build(model_type, **options):

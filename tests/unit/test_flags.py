@@ -126,7 +126,7 @@ def test_a_spelling_is_understood(argv, name, expected):
         (["--initial_learning_rate=0"], "must be above 0.0, got 0.0."),
         (["--image_size=9999"], "must be 32 or more, at most 2048, got 9999."),
         (["--model_type=resnet-19"], "got 'resnet-19'; did you mean resnet-18?"),
-        (["--model_type=zzz"], "efficientnet-b7, got 'zzz'."),
+        (["--model_type=zzz"], "efficientnet-lite4, got 'zzz'."),
         (["--job-dir="], "--job-dir must not be empty; see --help."),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
@@ -314,3 +314,19 @@ def test_too_many_and_too_few_arguments_are_named():
     assert flags.format_help(config.SubmitConfig).startswith(
         "  JOB_ID  (str; required)"
     )
+
+
+def test_a_time_limit_or_a_recipe_takes_the_place_of_steps():
+    without = [one for one in REQUIRED if not one.startswith("--max_steps")]
+    with pytest.raises(errors.ConfigError, match="--max_steps is required"):
+        flags.parse(without, config.TrainConfig)
+    assert flags.parse([*without, "--max_minutes=5"], config.TrainConfig).max_minutes
+    assert flags.parse([*without, "--recipe=auto"], config.TrainConfig).recipe
+    for nothing in ("--max_minutes=0", "--recipe=none"):
+        with pytest.raises(errors.ConfigError, match="neither minutes nor a recipe"):
+            flags.parse([*without, nothing], config.TrainConfig)
+
+
+def test_a_config_knows_which_flags_were_given():
+    assert "seed" not in parse().given
+    assert "seed" in parse("--seed=0").given

@@ -1,5 +1,7 @@
 import json
 
+import pytest
+
 from trainer.training import history
 
 
@@ -47,3 +49,11 @@ def test_metrics_json_has_everything_and_restores(tmp_path):
     assert content["best"] == {"step": 20, "top_1_accuracy": 0.9, "loss": 1.0}
     restored = history.History(content["evaluations"])
     assert restored.best == content["best"]
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "expected"),
+    [([], 0), ([0.5], 0), ([0.5, 0.5], 1), ([0.5, 0.9, 0.8, 0.9], 2), ([0.1, 0.2], 0)],
+)
+def test_evaluations_without_a_better_one_are_counted(accuracies, expected):
+    assert build(*accuracies).num_without_better == expected

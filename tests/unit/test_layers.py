@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from trainer.models import layers
+from trainer.models import layers, variant
 
 CHANNELS = 5
 
@@ -24,8 +24,9 @@ def build_builder(seed=0, precision="float32"):
     return layers.LayerBuilder(
         precision=precision,
         seed=seed,
+        activation="relu",
         batch_norm_momentum=0.9,
-        batch_norm_epsilon=1e-3,
+        variant=variant.EFFICIENTNET,
         kernel_scale=1.0,
         kernel_mode="fan_in",
         kernel_distribution="truncated_normal",
@@ -116,3 +117,31 @@ def test_weights_stay_float32(precision):
     model = keras.Model(inputs, outputs)
     assert {variable.dtype for variable in model.variables} == {"float32"}
     assert outputs.dtype == precision
+
+
+def build_dropping_model():
+    build = build_builder()
+    outputs = inputs = keras.Input([4, 4, 2])
+    for number, rate in enumerate((0.1, 0.2)):
+        outputs = build.stochastic_depth(outputs, rate, name=f"block{number}_drop")
+    return keras.Model(inputs, build.dropout(outputs, 0.3, name="top_dropout"))
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ({}, [0.1, 0.2, 0.3]),
+        ({"dropout_rate": 0.5}, [0.1, 0.2, 0.5]),
+        ({"survival_prob": 0.6}, [0.2, 0.4, 0.3]),
+        ({"dropout_rate": 0.0, "survival_prob": 1.0}, [0.0, 0.0, 0.0]),
+    ],
+)
+def test_drop_rates_are_changed_where_asked_for(flags, expected):
+    model = build_dropping_model()
+    options = {"dropout_rate": None, "survival_prob": None, **flags}
+    layers.set_drop_rates(model, **options)
+    found = [one.rate for one in model.layers if isinstance(one, layers.Dropout)]
+    assert found == pytest.approx(expected)
+    if not any(expected):
+        inputs = tf.ones([3, 4, 4, 2])
+        np.testing.assert_array_equal(model(inputs, training=True), inputs)

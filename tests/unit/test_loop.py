@@ -12,6 +12,7 @@ class FakeJob:
     def train(self, to_step):
         self.events.append(f"train {self.step}-{to_step}")
         self.step = to_step
+        return to_step
 
     def evaluate(self):
         self.events.append("evaluate")
@@ -100,3 +101,26 @@ def test_a_finished_job_only_evaluates():
     metrics = job.run(8, 4, actions=[lambda step, _: acted.append(step)])
     assert job.events == ["evaluate"]
     assert (metrics, acted) == ({"top_1_accuracy": 0.08}, [])
+
+
+def test_a_job_that_is_done_trains_no_more():
+    job = FakeJob()
+    metrics = loop.train_and_evaluate(
+        train=job.train,
+        evaluate=job.evaluate,
+        eval_steps=[4, 8, 12],
+        is_done=lambda: job.step >= 8,
+    )
+    assert job.events == ["train 0-4", "evaluate", "train 4-8", "evaluate"]
+    assert metrics == {"top_1_accuracy": 0.08}
+
+
+def test_an_evaluation_is_of_the_step_that_was_reached():
+    acted = []
+    loop.train_and_evaluate(
+        train=lambda step: step - 1,
+        evaluate=dict,
+        eval_steps=[4],
+        actions=[lambda step, _: acted.append(step)],
+    )
+    assert acted == [3]

@@ -13,7 +13,7 @@ JPEGS = [pictures.encode(pictures.draw_class(label, 3)) for label in (0, 1, 2)]
 def predict(encoded):
     pixels = [images.decode_for_evaluation(one, image_size=32) for one in encoded]
     model = saved_models.build_model()
-    return tf.nn.softmax(model(images.normalize(tf.stack(pixels)))).numpy()
+    return tf.nn.softmax(model(tf.stack(pixels))).numpy()
 
 
 def build_gate(function=predict, encoded=JPEGS):
@@ -30,9 +30,13 @@ def test_export_of_the_same_model_passes(colour_model_dir):
 
 def test_skewed_preprocessing_is_caught(tmp_path, monkeypatch):
     # A third of a grey level more in one channel, in serving only.
-    normalize = images.normalize
+    decode = images.decode_for_evaluation
     monkeypatch.setattr(
-        images, "normalize", lambda pixels: normalize(pixels + tf.constant([0.3, 0, 0]))
+        images,
+        "decode_for_evaluation",
+        lambda encoded, image_size: (
+            decode(encoded, image_size=image_size) + tf.constant([0.3, 0, 0])
+        ),
     )
     model_dir = saved_models.write(tmp_path / "model")
     monkeypatch.undo()

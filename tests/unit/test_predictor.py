@@ -17,7 +17,7 @@ def test_answers_are_those_of_the_model(colour_model_dir):
     pixels = tf.stack(
         [images.decode_for_evaluation(one, image_size=32) for one in JPEGS]
     )
-    expected = tf.nn.softmax(saved_models.build_model()(images.normalize(pixels)))
+    expected = tf.nn.softmax(saved_models.build_model()(pixels))
     np.testing.assert_allclose([one.probabilities for one in found], expected, 1e-5)
 
 

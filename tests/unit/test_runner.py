@@ -189,3 +189,11 @@ def test_a_batch_that_fails_for_another_reason_ends_the_job(clock):
     batches.mark_undecodable = lambda _: False
     with pytest.raises(tf.errors.InvalidArgumentError):
         build(Trainer(clock), batches=batches).train(8, save=ignore, save_secs=10)
+
+
+def test_it_takes_no_more_steps_when_it_is_late(clock):
+    trainer = Trainer(clock)
+    build(trainer).train(
+        70, save=ignore, save_secs=600, is_late=lambda: trainer.num_steps_done > 9
+    )
+    assert 9 < trainer.num_steps_done < 70

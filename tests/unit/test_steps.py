@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from trainer import config
-from trainer.data import images as preprocessing
+from trainer.models import factory, layers, normalization
 from trainer.training import distribution, losses, steps
 
 NUM_CLASSES = 3
@@ -27,7 +27,8 @@ def build_config(**options):
 def build_model():
     keras.utils.set_random_seed(0)
     inputs = keras.Input([SIDE, SIDE, 3])
-    hidden = keras.layers.BatchNormalization()(inputs)
+    hidden = normalization.Normalize(normalization.IMAGENET)(inputs)
+    hidden = keras.layers.BatchNormalization()(hidden)
     hidden = keras.layers.GlobalAveragePooling2D()(hidden)
     return keras.Model(inputs, keras.layers.Dense(NUM_CLASSES, name="head")(hidden))
 
@@ -61,7 +62,7 @@ def test_a_step_is_the_documented_loss_and_rule(uses_loss_scale):
     images, labels, weights = draw(4)
     reference = build_model()
     with tf.GradientTape() as tape:
-        logits = reference(preprocessing.normalize(images), training=True)
+        logits = reference(images, training=True)
         targets = 0.9 * tf.one_hot(labels, NUM_CLASSES) + 0.1 / NUM_CLASSES
         entropy = -tf.reduce_sum(targets * tf.nn.log_softmax(logits), axis=1)
         head = reference.get_layer("head")
@@ -165,7 +166,7 @@ def test_padding_counts_for_nothing():
 def test_accuracies_are_shares_of_images():
     job, model = build_config(), build_model()
     images, _, weights = draw(6)
-    logits = model(preprocessing.normalize(images), training=False).numpy()
+    logits = model(images, training=False).numpy()
     right = logits.argmax(axis=1).astype(np.int32)
     labels = np.where(np.arange(6) < 2, right, (right + 1) % NUM_CLASSES)
     metrics = evaluate(model, [(images, labels, weights)], job)
@@ -198,3 +199,116 @@ def test_waiting_for_a_slow_input_is_counted():
     late = trainer.train_steps(iter(slow), num_steps)
     assert 0 <= in_time.wait_secs < late.wait_secs
     assert late.wait_secs >= 0.9 * pause * num_steps
+
+
+def test_a_classs_weight_is_a_factor_of_its_cross_entropy():
+    job = build_config(optimizer_arguments="momentum=0.0", weight_decay=0.0)
+    strategy = distribution.build_strategy()
+    images, labels, weights = draw(4)
+    factors = np.float32([0.5, 2.0, 1.0])
+    losses_of = []
+    for class_weights, image_weights in ((factors, weights), (None, factors[labels])):
+        trainer = steps.Trainer(
+            job,
+            build_model(),
+            strategy,
+            uses_loss_scale=False,
+            class_weights=class_weights,
+        )
+        progress = trainer.train_steps(repeat(images, labels, image_weights), 1)
+        losses_of.append(progress.loss * image_weights.sum())
+    assert losses_of[0] == pytest.approx(losses_of[1], rel=1e-5)
+
+
+@pytest.mark.parametrize("uses_loss_scale", [False, True])
+def test_clipped_gradients_move_the_weights_by_rate_times_norm(uses_loss_scale):
+    job = build_config(optimizer_arguments="momentum=0.0", gradient_clip_norm=1e-3)
+    trainer = build_trainer(job, uses_loss_scale=uses_loss_scale)
+    before = [variable.numpy() for variable in trainer.model.trainable_variables]
+    trainer.train_steps(repeat(*draw(4)), 1)
+    after = [variable.numpy() for variable in trainer.model.trainable_variables]
+    moved = [np.sum((one - two) ** 2) for one, two in zip(before, after, strict=True)]
+    assert np.sqrt(sum(moved)) == pytest.approx(0.1 * 1e-3, rel=1e-2)
+
+
+def test_averages_are_scored_and_saved():
+    trainer = build_trainer(build_config(moving_average_decay=0.5))
+    head = trainer.model.get_layer("head").kernel
+    place = [variable.path for variable in trainer.model.variables].index(head.path)
+    found = trainer.scored_variables[place]
+    expected = head.numpy()
+    for step in range(1, 4):
+        trainer.train_steps(repeat(*draw(4)), 1)
+        decay = min(0.5, (1 + step) / (10 + step))
+        expected = decay * expected + (1 - decay) * head.numpy()
+    np.testing.assert_allclose(found.numpy(), expected, atol=1e-6)
+    assert not np.array_equal(found.numpy(), head.numpy())
+    assert trainer.variables["head/kernel/ExponentialMovingAverage"] is found
+
+
+def build_network(job):
+    model = factory.build_model(
+        "resnet-18", num_classes=NUM_CLASSES, image_size=32, precision="float32", seed=0
+    )
+    if job.freezes_batch_norm:
+        layers.freeze_statistics(model)
+    return model
+
+
+def train_network(**flags):
+    """Values before and after a step, by path."""
+    job = build_config(optimizer_arguments="momentum=0.0", weight_decay=0.0, **flags)
+    strategy = distribution.build_strategy()
+    with strategy.scope():
+        model = build_network(job)
+        trainer = steps.Trainer(job, model, strategy, uses_loss_scale=False)
+    images = np.random.default_rng(0).uniform(0, 255, [4, 32, 32, 3])
+    before = {one.path: one.numpy() for one in model.variables}
+    batch = (images.astype(np.float32), np.int32([0, 1, 2, 0]), np.ones(4, np.float32))
+    trainer.train_steps(repeat(*batch), 1)
+    return before, {one.path: one.numpy() for one in model.variables}
+
+
+def changed(before, after):
+    return {name for name in before if not np.array_equal(before[name], after[name])}
+
+
+def test_a_head_is_trained_alone():
+    assert changed(*train_network(fine_tune="head")) == {
+        "predictions/kernel",
+        "predictions/bias",
+    }
+
+
+def test_frozen_statistics_stay_and_what_goes_with_them_is_trained():
+    names = changed(*train_network(freeze_batch_norm="true"))
+    assert not any("moving_" in name for name in names)
+    assert {"conv1_bn/gamma", "conv1_bn/beta", "conv1_conv/kernel"} <= names
+
+
+def test_lower_layers_learn_slower_by_the_decay():
+    flags = {"freeze_batch_norm": "true"}
+    before, plain = train_network(**flags)
+    _, decayed = train_network(layer_lr_decay=0.5, **flags)
+    for name, blocks in (
+        ("predictions/kernel", 0),
+        ("conv5_block2_2_bn/beta", 1),
+        ("conv1_conv/kernel", 9),
+    ):
+        moved = [np.abs(one[name] - before[name]).sum() for one in (decayed, plain)]
+        # Small moves of large weights are rounded.
+        assert moved[0] == pytest.approx(0.5**blocks * moved[1], rel=0.1), name
+
+
+def test_a_planned_job_has_the_rates_of_one_that_knew():
+    planned = build_trainer(build_config(max_steps=10**6, max_minutes=1))
+    known = build_trainer(build_config(max_steps=8))
+    assert planned.planned_steps is None
+    assert planned.learning_rate_at(5) == pytest.approx(0.1)
+    planned.plan_steps(8)
+    assert planned.planned_steps == 8
+    for step in (0, 3, 7):
+        expected = known.learning_rate_at(step)
+        assert planned.learning_rate_at(step) == pytest.approx(expected)
+    assert float(planned.variables["schedule/max_steps"]) == 8
+    assert "schedule/max_steps" not in known.variables

@@ -1,7 +1,19 @@
 """How a config declares a field that is filled from the command line."""
 
 import dataclasses
-from typing import Any
+from typing import Any, ClassVar
+
+
+class KnowsGiven:
+    """A config that knows which flags its command had.
+
+    A flag that was given counts as its user's wish, also where it has its default.
+
+    Attributes:
+        given: Names of its fields; set by flags.parse.
+    """
+
+    given: ClassVar[frozenset[str]] = frozenset()
 
 
 def knob(default: Any, meaning: str, **limits: Any) -> Any:
@@ -13,6 +25,7 @@ def knob(default: Any, meaning: str, **limits: Any) -> Any:
         meaning: Help text, one or two sentences.
         **limits: `minimum`, `above`, `maximum`, `below`: bounds of a number;
             `choices`: allowed strings; `required`: True if the flag must be given;
+            `unless`: names of flags of which one makes it not required;
             `positional`: True for a field that takes arguments without a flag, in
             order of fields: one, or, if it is a `tuple[str, ...]`, all that are left;
             `alone`: value of the flag without a value.

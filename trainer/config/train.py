@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterator
 
 from trainer.config.cache import CopiesFiles, cache_dir_knob, cache_gb_knob
-from trainer.config.knobs import knob
+from trainer.config.knobs import KnowsGiven, knob
 from trainer.config.lists import parse_numbers, parse_optimizer_arguments
 
 # Native side in pixels. EfficientNet: Tan & Le 2019, arxiv.org/abs/1905.11946, and
@@ -25,6 +25,11 @@ MODEL_IMAGE_SIZES = {
     "efficientnet-b5": 456,
     "efficientnet-b6": 528,
     "efficientnet-b7": 600,
+    "efficientnet-lite0": 224,
+    "efficientnet-lite1": 240,
+    "efficientnet-lite2": 260,
+    "efficientnet-lite3": 280,
+    "efficientnet-lite4": 300,
 }
 
 # Keyword arguments that tf.train.*Optimizer of TensorFlow 1 took, with its defaults.
@@ -42,7 +47,7 @@ MIN_BAD_RECORDS = 10
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainConfig(CopiesFiles):
+class TrainConfig(CopiesFiles, KnowsGiven):
     """What one training job was asked to do; flag names are the contract's."""
 
     training_data_path: str = knob(
@@ -70,9 +75,26 @@ class TrainConfig(CopiesFiles):
     )
     max_steps: int = knob(
         None,
-        "Stop after this many steps, counted from the first run in this job-dir.",
+        "Stop after this many steps, counted from the first run in this job-dir. Not "
+        "required with max_minutes or recipe.",
         minimum=1,
         required=True,
+        unless=("max_minutes", "recipe"),
+    )
+    max_minutes: float = knob(
+        0.0,
+        "Minutes that the job may take in all, from the start of the process to the "
+        "report; 0: no limit. The first steps are measured, then steps, evaluations "
+        "and the decay of the learning rate are planned for the time that is left. A "
+        "resumed job keeps the plan.",
+        minimum=0.0,
+    )
+    recipe: str = knob(
+        "none",
+        "auto: choose what this command leaves open of steps, batch, picture size, "
+        "learning rate and fine-tuning by the number of images, the device and "
+        "max_minutes. The log says what was chosen and why, as flags to paste.",
+        choices=("none", "auto"),
     )
     train_batch_size: int = knob(
         32, "Images a step. Lower it if the job runs out of memory.", minimum=1
@@ -108,6 +130,30 @@ class TrainConfig(CopiesFiles):
         "",
         "Checkpoint, or directory of checkpoints, to start from; variables that it "
         "lacks or has in another shape start at random. Default: all at random.",
+    )
+    fine_tune: str = knob(
+        "auto",
+        "What is trained. full: all weights; head: the classifier alone, on frozen "
+        "features; gradual: first the classifier, fitted to the features of up to "
+        "10,000 training images before step 0, then all weights. auto: gradual with "
+        "a recipe for pretrained weights if pretrained_checkpoint_path is given and "
+        "none of the flags of the optimizer and the learning rate is (the log shows "
+        "what it comes to), else full.",
+        choices=("auto", "full", "head", "gradual"),
+    )
+    freeze_batch_norm: str = knob(
+        "auto",
+        "Let batch normalisation keep its statistics in training; its other weights "
+        "are trained. auto: true if fine_tune comes to gradual or head.",
+        choices=("auto", "true", "false"),
+    )
+    layer_lr_decay: float = knob(
+        1.0,
+        "Factor of the learning rate from each block of the network to the one below; "
+        "1: all learn alike. 0.8 keeps what pretrained weights know of edges and "
+        "textures.",
+        above=0.0,
+        maximum=1.0,
     )
     optimizer_type: str = knob(
         "momentum", "Optimizer.", choices=tuple(OPTIMIZER_ARGUMENTS)
@@ -163,6 +209,85 @@ class TrainConfig(CopiesFiles):
         "batch normalisation.",
         minimum=0.0,
     )
+    dropout_rate: float = knob(
+        None,
+        "Share of the features that an EfficientNet's classifier goes without in "
+        "training. Default: the model's own, 0.2 to 0.5.",
+        minimum=0.0,
+        below=1.0,
+    )
+    survival_prob: float = knob(
+        None,
+        "Share of the images that go through the last block of an EfficientNet in "
+        "training; others skip it. Earlier blocks are skipped less (stochastic "
+        "depth). Default: the model's own, about 0.8.",
+        above=0.0,
+        maximum=1.0,
+    )
+    augmentation: str = knob(
+        "standard",
+        "What happens to a training picture. standard: a random crop, mirrored every "
+        "other time; none: the centre crop of an evaluation; randaugment: standard, "
+        "then two random operations of 14 (Cubuk et al. 2019); trivialaugment: "
+        "standard, then one of random strength (Mueller & Hutter 2021). The last two "
+        "pay in long jobs.",
+        choices=("none", "standard", "randaugment", "trivialaugment"),
+    )
+    min_crop_area: float = knob(
+        0.08,
+        "Share of a picture that its random crop has at least. More than the service's "
+        "0.08 makes a short job learn faster.",
+        above=0.0,
+        maximum=1.0,
+    )
+    mixup_alpha: float = knob(
+        0.0,
+        "Blend pairs of training pictures and their targets with a share drawn from "
+        "Beta(alpha, alpha) (Zhang et al. 2017); 0: none. 0.2 is usual.",
+        minimum=0.0,
+    )
+    cutmix_alpha: float = knob(
+        0.0,
+        "Paste a part of one training picture into another, its area drawn from "
+        "Beta(alpha, alpha), and share the target (Yun et al. 2019); 0: none. 1 is "
+        "usual. With mixup_alpha as well, each pair has one of the two.",
+        minimum=0.0,
+    )
+    random_erasing: float = knob(
+        0.0,
+        "Share of the training pictures in which a rectangle of 2 to 33 % of the area "
+        "is painted over (Zhong et al. 2017). 0.25 is usual.",
+        minimum=0.0,
+        maximum=1.0,
+    )
+    class_weights: str = knob(
+        "none",
+        "Weight of each class in the training loss. balanced: one over the number of "
+        "its images; effective: one over its effective number (Cui et al. 2019), which "
+        "is milder. The mean over all images is 1; evaluations weigh nothing.",
+        choices=("none", "balanced", "effective"),
+    )
+    gradient_clip_norm: float = knob(
+        0.0,
+        "Gradients whose norm over all weights is larger are scaled down to it; 0: "
+        "none are. 1 to 10 steadies a start that diverges.",
+        minimum=0.0,
+    )
+    moving_average_decay: float = knob(
+        0.0,
+        "Evaluate and export moving averages of weights and batch-norm statistics "
+        "with this decay, which warms up as min(decay, (1 + step) / (10 + step)); 0: "
+        "the weights themselves. 0.99 suits a thousand steps, 0.9999 a hundred "
+        "thousand.",
+        minimum=0.0,
+        below=1.0,
+    )
+    early_stopping_evals: int = knob(
+        0,
+        "End the job after this many evaluations in a row without a better "
+        "top_1_accuracy; 0: take all steps.",
+        minimum=0,
+    )
     label_offset: str = knob(
         "auto",
         "Label of the first class: 1 as documented, or 0. auto: 1, unless the data "
@@ -208,6 +333,13 @@ class TrainConfig(CopiesFiles):
         return self.image_size or MODEL_IMAGE_SIZES[self.model_type]
 
     @property
+    def freezes_batch_norm(self) -> bool:
+        """Whether batch normalisation keeps its statistics in training."""
+        if self.freeze_batch_norm == "auto":
+            return self.fine_tune in ("gradual", "head")
+        return self.freeze_batch_norm == "true"
+
+    @property
     def resolved_eval_batch_size(self) -> int:
         """Images a batch of evaluation."""
         return self.eval_batch_size or self.train_batch_size
@@ -249,6 +381,8 @@ class TrainConfig(CopiesFiles):
         yield from self._problems_of_optimizer()
         if self.learning_rate_decay_type == "stepwise":
             yield from self._problems_of_stepwise()
+        yield from self._problems_of_time()
+        yield from self._problems_of_dropout()
         yield from self.problems_of_cache()
 
     def warnings(self) -> Iterator[str]:
@@ -258,6 +392,34 @@ class TrainConfig(CopiesFiles):
                 f"--warmup_steps={self.warmup_steps} is not below "
                 f"--max_steps={self.max_steps}: the whole job is warm-up."
             )
+
+    def _problems_of_time(self) -> Iterator[str]:
+        if self.max_minutes and self.learning_rate_decay_type != "cosine":
+            yield (
+                f"--learning_rate_decay_type={self.learning_rate_decay_type} names its "
+                "steps, which --max_minutes can't plan; use cosine or --max_steps."
+            )
+        if self.max_minutes and self.decay_steps:
+            yield (
+                f"--decay_steps={self.decay_steps} and --max_minutes="
+                f"{self.max_minutes:g} both say when the rate has decayed; give one."
+            )
+        has_end = self.max_steps or self.max_minutes or self.recipe == "auto"
+        if not has_end and self.given & {"max_minutes", "recipe"}:
+            yield (
+                "--max_steps is required with neither minutes nor a recipe; give it, "
+                "--max_minutes=10 or --recipe=auto."
+            )
+
+    def _problems_of_dropout(self) -> Iterator[str]:
+        if self.model_type.startswith("efficientnet"):
+            return
+        for name in ("dropout_rate", "survival_prob"):
+            if getattr(self, name) is not None:
+                yield (
+                    f"--{name}={getattr(self, name)} needs an EfficientNet; "
+                    f"--model_type={self.model_type} leaves nothing out. Drop the flag."
+                )
 
     def _problems_of_optimizer(self) -> Iterator[str]:
         known = OPTIMIZER_ARGUMENTS[self.optimizer_type]

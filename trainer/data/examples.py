@@ -9,12 +9,13 @@ import tensorflow as tf
 from google.protobuf import message
 
 from trainer import errors
-from trainer.data import images
 
 ENCODED = "image/encoded"
 LABEL = "image/class/label"
 
 # A record that is no tf.Example at all: damaged, or of another kind.
+# What most networks' normalisation brings near zero: ImageNet's, in whole grey levels.
+MEAN_COLOUR = (124, 116, 104)
 BROKEN = "is no tf.train.Example"
 
 
@@ -77,9 +78,9 @@ def parse_labels(serialized: list[bytes]) -> list[int] | None:
 
 
 def build_placeholder(label: int) -> bytes:
-    """What stands in for a bad record, with weight 0: one pixel of ImageNet's mean."""
-    pixel = tf.reshape(tf.constant(images.CHANNEL_MEANS), [1, 1, 3])
-    encoded = tf.io.encode_png(tf.cast(tf.round(pixel), tf.uint8)).numpy()
+    """What stands in for a bad record, with weight 0: one pixel of the mean colour."""
+    pixel = tf.constant([[MEAN_COLOUR]], tf.uint8)
+    encoded = tf.io.encode_png(pixel).numpy()
     features = {
         ENCODED: tf.train.Feature(bytes_list=tf.train.BytesList(value=[encoded])),
         LABEL: tf.train.Feature(int64_list=tf.train.Int64List(value=[label])),

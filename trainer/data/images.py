@@ -17,8 +17,6 @@ CROP_PADDING = 32
 # A picture with more is refused before it is decoded: a file of a few kilobytes can
 # unpack to gigabytes. Twice Pillow's warning level, where Pillow refuses as well.
 MAX_PIXELS = 178_956_970
-CHANNEL_MEANS = (0.485 * 255, 0.456 * 255, 0.406 * 255)
-CHANNEL_STDDEVS = (0.229 * 255, 0.224 * 255, 0.225 * 255)
 
 # What TensorFlow writes before the reason, if the graph was loaded or has errors twice.
 _HEADING = re.compile(
@@ -42,7 +40,7 @@ def decode_for_evaluation(encoded: Any, *, image_size: int) -> Any:
 
     Returns:
         float32 [image_size, image_size, 3], RGB, 0..255 and, where bicubic
-        interpolation overshoots, a little beyond; not normalised.
+        interpolation overshoots, a little beyond.
 
     Raises:
         tf.errors.InvalidArgumentError: If the bytes are no picture, or one of more than
@@ -56,16 +54,19 @@ def decode_for_evaluation(encoded: Any, *, image_size: int) -> Any:
     return _resize(pixels, image_size)
 
 
-def decode_for_training(encoded: Any, seed: Any, *, image_size: int) -> Any:
+def decode_for_training(
+    encoded: Any, seed: Any, *, image_size: int, min_area: float = AREA_RANGE[0]
+) -> Any:
     """Decodes a picture, takes a random part of it, and mirrors every other one.
 
-    The part is a rectangle of 8 to 100 % of the area; the centre where ten draws found
-    none.
+    The part is a rectangle of `min_area` to all of the area; the centre where ten draws
+    found none.
 
     Args:
         encoded: string [], a JPEG, PNG, GIF (its first frame), BMP or still WebP.
         seed: int64 [2]; the same seed gives the same picture.
         image_size: Side of the output in pixels.
+        min_area: Share of the area that the part has at least, above 0 and up to 1.
 
     Returns:
         float32 [image_size, image_size, 3] as of `decode_for_evaluation`.
@@ -77,9 +78,9 @@ def decode_for_training(encoded: Any, seed: Any, *, image_size: int) -> Any:
     pixels = tf.cond(
         tf.io.is_jpeg(encoded),
         lambda: _crop_jpeg(
-            encoded, _random_window(_jpeg_shape(encoded), seed, image_size)
+            encoded, _random_window(_jpeg_shape(encoded), seed, image_size, min_area)
         ),
-        lambda: _crop_random(_decode_other(encoded), seed, image_size),
+        lambda: _crop_random(_decode_other(encoded), seed, image_size, min_area),
     )
     return _flip(_resize(pixels, image_size), seed)
 
@@ -92,18 +93,6 @@ def describe_failure(error: tf.errors.OpError) -> str:
         r"^\{\{.*?\}\} |^ *\(0\) [A-Z_]+: | \[Op:.*", "", next(lines, "no reason given")
     )
     return f"holds a picture that does not decode ({reason.rstrip('.')})"
-
-
-def normalize(images: Any) -> Any:
-    """Shifts and scales each channel as ImageNet's mean and deviation ask.
-
-    Args:
-        images: float32 [..., 3], RGB, 0..255.
-
-    Returns:
-        float32 of the same shape.
-    """
-    return (images - tf.constant(CHANNEL_MEANS)) / tf.constant(CHANNEL_STDDEVS)
 
 
 def _crop_jpeg(encoded: Any, window: Any) -> Any:
@@ -135,8 +124,9 @@ def _crop_centre(pixels: Any, image_size: int) -> Any:
     return _crop(pixels, _centre_window(tf.shape(pixels), image_size))
 
 
-def _crop_random(pixels: Any, seed: Any, image_size: int) -> Any:
-    return _crop(pixels, _random_window(tf.shape(pixels), seed, image_size))
+def _crop_random(pixels: Any, seed: Any, image_size: int, min_area: float) -> Any:
+    window = _random_window(tf.shape(pixels), seed, image_size, min_area)
+    return _crop(pixels, window)
 
 
 def _crop(pixels: Any, window: Any) -> Any:
@@ -154,7 +144,7 @@ def _centre_window(shape: Any, image_size: int) -> Any:
     return tf.stack([(height - side + 1) // 2, (width - side + 1) // 2, side, side])
 
 
-def _random_window(shape: Any, seed: Any, image_size: int) -> Any:
+def _random_window(shape: Any, seed: Any, image_size: int, min_area: float) -> Any:
     """A random rectangle: int32 [4], top, left, height, width."""
     begin, size, _ = tf.image.stateless_sample_distorted_bounding_box(
         shape,
@@ -162,7 +152,7 @@ def _random_window(shape: Any, seed: Any, image_size: int) -> Any:
         seed=seed,
         min_object_covered=MIN_OBJECT_COVERED,
         aspect_ratio_range=ASPECT_RATIO_RANGE,
-        area_range=AREA_RANGE,
+        area_range=(min_area, 1.0),
         max_attempts=MAX_ATTEMPTS,
         use_image_if_no_bounding_boxes=True,
     )

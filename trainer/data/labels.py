@@ -183,6 +183,20 @@ def check_range(
         )
 
 
+def count_classes(labels: np.ndarray, offset: int, num_classes: int) -> np.ndarray:
+    """Counts the records of each class.
+
+    Args:
+        labels: int64 [records], in range; NO_LABEL where a record is bad.
+        offset: Label of the first class.
+        num_classes: Number of classes.
+
+    Returns:
+        int64 [num_classes].
+    """
+    return np.bincount(labels[labels != NO_LABEL] - offset, minlength=num_classes)
+
+
 def _describe_more(count: int) -> str:
     return f" ({count} more records have such labels)" if count else ""
 

@@ -8,14 +8,14 @@ A bad record keeps its position, with weight 0. One that turns out not to decode
 its batch; `mark_undecodable` finds it, and the input is opened again at that batch.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from trainer import environment, errors
-from trainer.data import examples, images, tfrecord
+from trainer.data import augmentation, examples, images, tfrecord
 from trainer.data.bad_records import BadRecords
 from trainer.data.order import Order
 
@@ -143,7 +143,7 @@ def _without_autotuning() -> tf.data.Options:
 
 
 class TrainingInput:
-    """Endless batches of random crops."""
+    """Endless batches of pictures, each at random in another form."""
 
     def __init__(
         self,
@@ -153,6 +153,7 @@ class TrainingInput:
         image_size: int,
         batch_size: int,
         seed: int,
+        decode: augmentation.Decode | None = None,
     ) -> None:
         """Opens nothing.
 
@@ -161,11 +162,15 @@ class TrainingInput:
             order: Says which record is at which position.
             image_size: Side in pixels.
             batch_size: Examples a step; may be more than there are.
-            seed: Seed of crops and flips.
+            seed: Seed of all that is random about a picture.
+            decode: Of augmentation.build_decoder, for the same size; None is the
+                documented crop and flip.
         """
         self._source = source
         self._order = order
-        self._image_size = image_size
+        self._decode_picture = decode or augmentation.build_decoder(
+            "standard", image_size=image_size
+        )
         self._batch_size = batch_size
         self._seed = seed
 
@@ -207,7 +212,7 @@ class TrainingInput:
 
     def _decode_image(self, encoded: Any, position: Any) -> Any:
         seed = tf.stack([tf.constant(self._seed, tf.int64), position])
-        return images.decode_for_training(encoded, seed, image_size=self._image_size)
+        return self._decode_picture(encoded, seed)
 
 
 def select_records(num_records: int, num_images: int) -> np.ndarray:
@@ -274,6 +279,18 @@ class EvaluationInput:
             .prefetch(PREFETCHED_BATCHES)
             .with_options(_without_autotuning())
         )
+
+    def read(self) -> Iterator[Any]:
+        """Yields each batch once, also if one has to be read again."""
+        num_read = 0
+        while num_read < self.num_batches:
+            try:
+                for batch in self.open(num_read):
+                    num_read += 1
+                    yield batch
+            except tf.errors.InvalidArgumentError:
+                if not self.mark_undecodable(num_read):
+                    raise
 
     def mark_undecodable(self, batch: int) -> bool:
         """Finds what made a batch fail; see ExampleSource."""

@@ -21,6 +21,14 @@ class Relu(keras.layers.Layer):
         return relu(inputs)
 
 
+class Relu6(keras.layers.Layer):
+    """min(max(x, 0), 6)."""
+
+    def call(self, inputs: Any) -> Any:
+        """Activates float [batch, ...]."""
+        return relu6(inputs)
+
+
 class Swish(keras.layers.Layer):
     """x * sigmoid(x), also known as SiLU.
 
@@ -57,6 +65,19 @@ def relu(inputs: Any) -> Any:
 @_one_pass
 def _relu_gradient(outputs: Any, upstream: Any) -> Any:
     return tf.where(outputs > 0, upstream, tf.zeros([], upstream.dtype))
+
+
+@tf.custom_gradient
+def relu6(inputs: Any) -> Any:
+    """Computes min(max(x, 0), 6) of a float tensor of any shape."""
+    outputs = tf.nn.relu6(inputs)
+    return outputs, lambda upstream: _relu6_gradient(outputs, upstream)
+
+
+@_one_pass
+def _relu6_gradient(outputs: Any, upstream: Any) -> Any:
+    is_between = tf.logical_and(outputs > 0, outputs < 6)
+    return tf.where(is_between, upstream, tf.zeros([], upstream.dtype))
 
 
 @tf.custom_gradient

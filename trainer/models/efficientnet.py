@@ -1,7 +1,9 @@
-"""EfficientNet: Tan & Le 2019, arxiv.org/abs/1905.11946.
+"""EfficientNet: Tan & Le 2019, arxiv.org/abs/1905.11946; and EfficientNet-Lite.
 
-Constants are those of tensorflow/tpu models/official/efficientnet; layers have the
-names of keras.applications.
+Constants are those of tensorflow/tpu models/official/efficientnet and its folder lite;
+layers have the names of keras.applications. Lite is for processors of few operations:
+no squeeze and excitation, ReLU6 in the place of swish, and stem, top and the number of
+blocks in the first and last stage as in b0.
 """
 
 import math
@@ -10,6 +12,7 @@ from typing import Any, NamedTuple
 import keras
 
 from trainer.models.layers import LayerBuilder
+from trainer.models.variant import Variant
 
 
 class _Scaling(NamedTuple):
@@ -18,6 +21,23 @@ class _Scaling(NamedTuple):
     width: float
     depth: float
     dropout: float
+    is_lite: bool = False
+
+    def scale_filters(self, filters: int) -> int:
+        """Multiplies by the width, to a multiple of 8 that is never below 90 %."""
+        scaled = filters * self.width
+        rounded = max(8, int(scaled + 4) // 8 * 8)
+        return rounded + 8 if rounded < 0.9 * scaled else rounded
+
+    def scale_end(self, filters: int) -> int:
+        """Filters of the stem and of the top."""
+        return filters if self.is_lite else self.scale_filters(filters)
+
+    def count_blocks(self, stage: int) -> int:
+        """Blocks of the stage, which is counted from 0."""
+        is_end = stage in (0, len(STAGES) - 1)
+        depth = 1.0 if self.is_lite and is_end else self.depth
+        return math.ceil(depth * STAGES[stage].num_blocks)
 
 
 class _Stage(NamedTuple):
@@ -28,6 +48,7 @@ class _Stage(NamedTuple):
     strides: int
     expansion: int
     filters: int
+    has_gates: bool = True
 
 
 SCALINGS = {
@@ -39,6 +60,11 @@ SCALINGS = {
     "efficientnet-b5": _Scaling(1.6, 2.2, 0.4),
     "efficientnet-b6": _Scaling(1.8, 2.6, 0.5),
     "efficientnet-b7": _Scaling(2.0, 3.1, 0.5),
+    "efficientnet-lite0": _Scaling(1.0, 1.0, 0.2, is_lite=True),
+    "efficientnet-lite1": _Scaling(1.0, 1.1, 0.2, is_lite=True),
+    "efficientnet-lite2": _Scaling(1.1, 1.2, 0.3, is_lite=True),
+    "efficientnet-lite3": _Scaling(1.2, 1.4, 0.3, is_lite=True),
+    "efficientnet-lite4": _Scaling(1.4, 1.8, 0.3, is_lite=True),
 }
 STAGES = (
     _Stage(1, 3, 1, 1, 16),
@@ -57,27 +83,34 @@ DROP_RATE_OF_LAST_BLOCK = 0.2
 
 
 def build_efficientnet(
-    model_type: str, *, num_classes: int, image_size: int, precision: str, seed: int
+    model_type: str,
+    variant: Variant,
+    *,
+    num_classes: int,
+    image_size: int,
+    precision: str,
+    seed: int,
 ) -> keras.Model:
     """Builds a network; see factory.build_model for the arguments."""
+    scaling = SCALINGS[model_type]
     build = LayerBuilder(
         precision=precision,
         seed=seed,
+        activation="relu6" if scaling.is_lite else "swish",
         batch_norm_momentum=0.99,
-        batch_norm_epsilon=1e-3,
+        variant=variant,
         kernel_scale=2.0,
         kernel_mode="fan_out",
         kernel_distribution="untruncated_normal",
     )
-    scaling = SCALINGS[model_type]
     images = keras.Input([image_size, image_size, 3], dtype="float32", name="images")
-    stem_filters = _scale_filters(STEM_FILTERS, scaling.width)
-    outputs = build.conv(images, stem_filters, 3, strides=2, name="stem_conv")
-    outputs = _bn_swish(build, outputs, name="stem")
+    outputs = build.normalize(images)
+    stem_filters = scaling.scale_end(STEM_FILTERS)
+    outputs = build.conv(outputs, stem_filters, 3, strides=2, name="stem_conv")
+    outputs = _bn_activation(build, outputs, name="stem")
     outputs = _build_stages(build, outputs, scaling)
-    top_filters = _scale_filters(TOP_FILTERS, scaling.width)
-    outputs = build.conv(outputs, top_filters, 1, name="top_conv")
-    outputs = _bn_swish(build, outputs, name="top")
+    outputs = build.conv(outputs, scaling.scale_end(TOP_FILTERS), 1, name="top_conv")
+    outputs = _bn_activation(build, outputs, name="top")
     pool = keras.layers.GlobalAveragePooling2D(dtype="float32", name="avg_pool")
     features = build.dropout(pool(outputs), scaling.dropout, name="top_dropout")
     # Uniform in +-1 / sqrt(num_classes).
@@ -92,8 +125,21 @@ def build_efficientnet(
     return keras.Model(images, logits, name=model_type)
 
 
+def list_blocks(model_type: str) -> list[str]:
+    """Names of the blocks, in order; those of their layers start with them."""
+    return [
+        _name_block(stage, block)
+        for stage in range(len(STAGES))
+        for block in range(SCALINGS[model_type].count_blocks(stage))
+    ]
+
+
+def _name_block(stage: int, block: int) -> str:
+    return f"block{stage + 1}{chr(ord('a') + block)}"
+
+
 def _build_stages(build: LayerBuilder, outputs: Any, scaling: _Scaling) -> Any:
-    num_blocks = [math.ceil(scaling.depth * stage.num_blocks) for stage in STAGES]
+    num_blocks = [scaling.count_blocks(stage) for stage in range(len(STAGES))]
     position = 0
     for number, stage in enumerate(STAGES):
         for block in range(num_blocks[number]):
@@ -101,11 +147,12 @@ def _build_stages(build: LayerBuilder, outputs: Any, scaling: _Scaling) -> Any:
                 build,
                 outputs,
                 stage._replace(
-                    filters=_scale_filters(stage.filters, scaling.width),
+                    filters=scaling.scale_filters(stage.filters),
                     strides=1 if block else stage.strides,
+                    has_gates=not scaling.is_lite,
                 ),
                 drop_rate=DROP_RATE_OF_LAST_BLOCK * position / sum(num_blocks),
-                name=f"block{number + 1}{chr(ord('a') + block)}",
+                name=_name_block(number, block),
             )
             position += 1
     return outputs
@@ -114,17 +161,19 @@ def _build_stages(build: LayerBuilder, outputs: Any, scaling: _Scaling) -> Any:
 def _build_block(
     build: LayerBuilder, inputs: Any, stage: _Stage, *, drop_rate: float, name: str
 ) -> Any:
-    """Inverted bottleneck with squeeze and excitation, around a shortcut."""
+    """Inverted bottleneck with gates for its channels, around a shortcut."""
     outputs = inputs
     if stage.expansion != 1:
         wide = stage.expansion * inputs.shape[-1]
         outputs = build.conv(outputs, wide, 1, name=f"{name}_expand_conv")
-        outputs = _bn_swish(build, outputs, name=f"{name}_expand")
+        outputs = _bn_activation(build, outputs, name=f"{name}_expand")
     outputs = build.depthwise_conv(
         outputs, stage.kernel_size, strides=stage.strides, name=f"{name}_dwconv"
     )
-    outputs = _bn_swish(build, outputs, name=name)
-    outputs = _squeeze_and_excite(build, outputs, inputs.shape[-1], name=f"{name}_se")
+    outputs = _bn_activation(build, outputs, name=name)
+    if stage.has_gates:
+        num_inputs = inputs.shape[-1]
+        outputs = _squeeze_and_excite(build, outputs, num_inputs, name=f"{name}_se")
     outputs = build.conv(outputs, stage.filters, 1, name=f"{name}_project_conv")
     outputs = build.batch_norm(outputs, name=f"{name}_project_bn")
     if stage.strides != 1 or inputs.shape[-1] != stage.filters:
@@ -146,7 +195,7 @@ def _squeeze_and_excite(
         keepdims=True, dtype=inputs.dtype, name=f"{name}_squeeze"
     )(inputs)
     gate = build.conv(gate, filters, 1, use_bias=True, name=f"{name}_reduce")
-    gate = build.swish(gate, name=f"{name}_reduce_activation")
+    gate = build.activate(gate, name=f"{name}_reduce_activation")
     gate = build.conv(gate, inputs.shape[-1], 1, use_bias=True, name=f"{name}_expand")
     gate = build.sigmoid(gate, name=f"{name}_expand_activation")
     return keras.layers.Multiply(dtype=inputs.dtype, name=f"{name}_excite")(
@@ -154,13 +203,6 @@ def _squeeze_and_excite(
     )
 
 
-def _bn_swish(build: LayerBuilder, inputs: Any, *, name: str) -> Any:
+def _bn_activation(build: LayerBuilder, inputs: Any, *, name: str) -> Any:
     outputs = build.batch_norm(inputs, name=f"{name}_bn")
-    return build.swish(outputs, name=f"{name}_activation")
-
-
-def _scale_filters(filters: int, width: float) -> int:
-    """Multiplies by the width and rounds to a multiple of 8, never below 90 %."""
-    scaled = filters * width
-    rounded = max(8, int(scaled + 4) // 8 * 8)
-    return rounded + 8 if rounded < 0.9 * scaled else rounded
+    return build.activate(outputs, name=f"{name}_activation")

@@ -4,10 +4,18 @@ import keras
 
 from trainer import environment
 from trainer.models import efficientnet, resnet
+from trainer.models import variant as variants
+from trainer.models.variant import Variant
 
 
 def build_model(
-    model_type: str, *, num_classes: int, image_size: int, precision: str, seed: int
+    model_type: str,
+    variant: Variant | None = None,
+    *,
+    num_classes: int,
+    image_size: int,
+    precision: str,
+    seed: int,
 ) -> keras.Model:
     """Builds a network with random weights.
 
@@ -16,6 +24,7 @@ def build_model(
 
     Args:
         model_type: A key of config.MODEL_IMAGE_SIZES.
+        variant: How to compute it, where pretrained weights ask for that.
         num_classes: Number of logits.
         image_size: Side of the images in pixels.
         precision: "float32", "bfloat16" or "float16": what layers compute in; weights
@@ -23,8 +32,8 @@ def build_model(
         seed: 0 or more.
 
     Returns:
-        Maps float32 [batch, image_size, image_size, 3], normalised, to logits float32
-        [batch, num_classes].
+        Maps float32 [batch, image_size, image_size, 3], RGB 0..255, to logits float32
+        [batch, num_classes]; normalising the pixels is its first layer.
     """
     family = (
         resnet.build_resnet
@@ -33,11 +42,24 @@ def build_model(
     )
     return family(
         model_type,
+        variant or default_variant(model_type),
         num_classes=num_classes,
         image_size=image_size,
         precision=precision,
         seed=seed,
     )
+
+
+def default_variant(model_type: str) -> Variant:
+    """How this project computes a network unless weights ask for another way.
+
+    Args:
+        model_type: A key of config.MODEL_IMAGE_SIZES.
+    """
+    if model_type in resnet.NUM_BLOCKS:
+        return variants.RESNET
+    is_lite = efficientnet.SCALINGS[model_type].is_lite
+    return variants.EFFICIENTNET_LITE if is_lite else variants.EFFICIENTNET
 
 
 def auto_precision(model_type: str, *, gpu: bool, cpu_flags: frozenset[str]) -> str:

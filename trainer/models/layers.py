@@ -11,10 +11,13 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from trainer.models.activations import Relu, Swish
+from trainer.models.activations import Relu, Relu6, Swish
 from trainer.models.convolution import Conv2D
+from trainer.models.normalization import Normalize
+from trainer.models.variant import Variant
 
 BATCH_NORM_VARIABLES = frozenset({"gamma", "beta", "moving_mean", "moving_variance"})
+ACTIVATIONS: dict[str, type[Any]] = {"relu": Relu, "relu6": Relu6, "swish": Swish}
 POLICIES = {
     "float32": "float32",
     "bfloat16": "mixed_bfloat16",
@@ -51,6 +54,8 @@ class FusedBatchNormalization(keras.layers.Layer):
         self._momentum = momentum
         self._epsilon = epsilon
         self._starts_at_zero = starts_at_zero
+        # Set by freeze_statistics, before the first training step.
+        self.is_frozen = False
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Makes gamma, beta and the moving statistics: float32 [channels]."""
@@ -80,6 +85,7 @@ class FusedBatchNormalization(keras.layers.Layer):
 
     def call(self, inputs: Any, training: bool = False) -> Any:  # noqa: FBT001, FBT002
         """Normalises float [batch, height, width, channels]."""
+        is_training = training and not self.is_frozen
         outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
             x=inputs,
             scale=keras.ops.convert_to_tensor(self.gamma),
@@ -89,12 +95,22 @@ class FusedBatchNormalization(keras.layers.Layer):
             epsilon=self._epsilon,
             # The kernel itself moves the statistics on.
             exponential_avg_factor=1.0 - self._momentum,
-            is_training=training,
+            is_training=is_training,
         )
-        if training:
+        if is_training:
             self.moving_mean.assign(mean)
             self.moving_variance.assign(variance)
         return outputs
+
+
+def freeze_statistics(model: keras.Model) -> None:
+    """Lets batch normalisation use its moving statistics in training, and keep them.
+
+    Gamma and beta are trained on.
+    """
+    for layer in model.layers:
+        if isinstance(layer, FusedBatchNormalization):
+            layer.is_frozen = True
 
 
 class Dropout(keras.layers.Layer):
@@ -124,17 +140,45 @@ class Dropout(keras.layers.Layer):
             **kwargs: Of keras.layers.Layer.
         """
         super().__init__(name=name, **kwargs)
-        self._rate = rate
+        self.rate = rate
         self._noise_shape = noise_shape
         self.seed_generator = keras.random.SeedGenerator(seed, name=f"{name}_seed")
 
+    @property
+    def drops_images(self) -> bool:
+        """Whether it leaves out all values of an image or none."""
+        return self._noise_shape is not None
+
     def call(self, inputs: Any, training: bool = False) -> Any:  # noqa: FBT001, FBT002
         """Drops from float [batch, ...] if training."""
-        if not training:
+        if not training or not self.rate:
             return inputs
         return keras.random.dropout(
-            inputs, self._rate, noise_shape=self._noise_shape, seed=self.seed_generator
+            inputs, self.rate, noise_shape=self._noise_shape, seed=self.seed_generator
         )
+
+
+def set_drop_rates(
+    model: keras.Model, *, dropout_rate: float | None, survival_prob: float | None
+) -> None:
+    """Changes how much a network leaves out in training, before its first step.
+
+    Args:
+        model: With layers of Dropout.
+        dropout_rate: Of single values; None leaves it.
+        survival_prob: Share of the images that the last block keeps; the share that
+            skips it falls in a line to 0 at the first. None leaves it.
+    """
+    dropouts = [layer for layer in model.layers if isinstance(layer, Dropout)]
+    for layer in dropouts:
+        if not layer.drops_images and dropout_rate is not None:
+            layer.rate = dropout_rate
+    if survival_prob is None:
+        return
+    blocks = [layer for layer in dropouts if layer.drops_images]
+    largest = max(layer.rate for layer in blocks)
+    for layer in blocks:
+        layer.rate *= (1.0 - survival_prob) / largest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,8 +188,9 @@ class LayerBuilder:
     Attributes:
         precision: Type that layers compute in: a key of POLICIES.
         seed: Seed of the network; each layer derives its own from it and its name.
+        activation: A key of ACTIVATIONS.
+        variant: Its epsilon, paddings and normalisation.
         batch_norm_momentum: See FusedBatchNormalization.
-        batch_norm_epsilon: See FusedBatchNormalization.
         kernel_scale: `scale` of keras.initializers.VarianceScaling.
         kernel_mode: `mode` of it.
         kernel_distribution: `distribution` of it.
@@ -153,11 +198,16 @@ class LayerBuilder:
 
     precision: str
     seed: int
+    activation: str
+    variant: Variant
     batch_norm_momentum: float
-    batch_norm_epsilon: float
     kernel_scale: float
     kernel_mode: str
     kernel_distribution: str
+
+    def normalize(self, images: Any) -> Any:
+        """Pixels 0..255 -> what the network was made for."""
+        return Normalize(self.variant.normalization, name="normalization")(images)
 
     def conv(
         self,
@@ -169,11 +219,12 @@ class LayerBuilder:
         name: str,
         **kwargs: Any,
     ) -> Any:
-        """Convolution with padding SAME and no bias, unless `kwargs` say otherwise."""
+        """Convolution without a bias, unless `kwargs` say otherwise."""
         layer = Conv2D(
             filters,
             kernel_size,
             strides=strides,
+            padding=self.variant.conv_padding,
             kernel_initializer=self._kernel_initializer(name),
             dtype=self._policy,
             name=name,
@@ -185,10 +236,16 @@ class LayerBuilder:
         self, inputs: Any, kernel_size: int, *, strides: int, name: str
     ) -> Any:
         """One filter a channel, in float32: the kernel is slow in less on a CPU."""
+        is_even = strides > 1 and self.variant.conv_padding == "EVEN"
+        if is_even:
+            pad = keras.layers.ZeroPadding2D(
+                kernel_size // 2, dtype="float32", name=f"{name}_pad"
+            )
+            inputs = pad(inputs)
         layer = keras.layers.DepthwiseConv2D(
             kernel_size,
             strides=strides,
-            padding="same",
+            padding="valid" if is_even else "same",
             use_bias=False,
             depthwise_initializer=self._kernel_initializer(name),
             dtype="float32",
@@ -202,25 +259,38 @@ class LayerBuilder:
         """Fused batch normalisation."""
         layer = FusedBatchNormalization(
             momentum=self.batch_norm_momentum,
-            epsilon=self.batch_norm_epsilon,
+            epsilon=self.variant.batch_norm_epsilon,
             starts_at_zero=starts_at_zero,
             dtype=self._policy,
             name=name,
         )
         return layer(inputs)
 
-    def relu(self, inputs: Any, *, name: str) -> Any:
-        """ReLU: max(x, 0)."""
-        return Relu(dtype=self._policy, name=name)(inputs)
+    def activate(self, inputs: Any, *, name: str) -> Any:
+        """The activation of the network."""
+        return ACTIVATIONS[self.activation](dtype=self._policy, name=name)(inputs)
 
     def sigmoid(self, inputs: Any, *, name: str) -> Any:
         """1 / (1 + exp(-x))."""
         layer = keras.layers.Activation("sigmoid", dtype=self._policy, name=name)
         return layer(inputs)
 
-    def swish(self, inputs: Any, *, name: str) -> Any:
-        """Swish: x * sigmoid(x)."""
-        return Swish(dtype=self._policy, name=name)(inputs)
+    def max_pool(self, inputs: Any, pool_size: int, *, strides: int, name: str) -> Any:
+        """The greatest of each square; of values that are 0 or more."""
+        is_even = self.variant.pool_padding == "EVEN"
+        if is_even:
+            pad = keras.layers.ZeroPadding2D(
+                pool_size // 2, dtype=inputs.dtype, name=f"{name}_pad"
+            )
+            inputs = pad(inputs)
+        layer = keras.layers.MaxPooling2D(
+            pool_size,
+            strides=strides,
+            padding="valid" if is_even else "same",
+            dtype=inputs.dtype,
+            name=name,
+        )
+        return layer(inputs)
 
     def dropout(self, inputs: Any, rate: float, *, name: str) -> Any:
         """Sets a share of the values to zero in training."""

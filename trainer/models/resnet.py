@@ -1,9 +1,9 @@
 """ResNet v1: He et al. 2015, arxiv.org/abs/1512.03385.
 
-Differs from the paper as tensorflow/tpu models/official/resnet does: the 3 x 3
-convolution of a bottleneck has the stride, strided convolutions are padded evenly, and
-the last gamma of a block starts at zero (Goyal et al. 2017, arxiv.org/abs/1706.02677).
-Layers have the names of keras.applications.
+Differs from the paper as tensorflow/tpu models/official/resnet does, unless a variant
+says otherwise: the 3 x 3 convolution of a bottleneck has the stride, strided
+convolutions are padded evenly. The last gamma of a block starts at zero (Goyal et al.
+2017, arxiv.org/abs/1706.02677). Layers have the names of keras.applications.
 """
 
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import keras
 
 from trainer.models.layers import LayerBuilder
+from trainer.models.variant import Variant
 
 # Blocks in each of the four stages. Source: table 1 of the paper; 200: tensorflow/tpu.
 NUM_BLOCKS = {
@@ -27,21 +28,29 @@ BOTTLENECK_EXPANSION = 4
 
 
 def build_resnet(
-    model_type: str, *, num_classes: int, image_size: int, precision: str, seed: int
+    model_type: str,
+    variant: Variant,
+    *,
+    num_classes: int,
+    image_size: int,
+    precision: str,
+    seed: int,
 ) -> keras.Model:
     """Builds a network; see factory.build_model for the arguments."""
     build = LayerBuilder(
         precision=precision,
         seed=seed,
+        activation="relu",
         batch_norm_momentum=0.9,
-        batch_norm_epsilon=1e-5,
+        variant=variant,
         kernel_scale=1.0,
         kernel_mode="fan_in",
         kernel_distribution="truncated_normal",
     )
     is_basic = model_type in BASIC_BLOCK_MODELS
     images = keras.Input([image_size, image_size, 3], dtype="float32", name="images")
-    outputs = _build_stem(build, images)
+    outputs = build.normalize(images)
+    outputs = _build_stem(build, outputs)
     for stage, num_blocks in enumerate(NUM_BLOCKS[model_type]):
         for block in range(num_blocks):
             outputs = (_build_basic_block if is_basic else _build_bottleneck)(
@@ -59,14 +68,25 @@ def build_resnet(
     return keras.Model(images, logits, name=model_type)
 
 
-def _build_stem(build: LayerBuilder, images: Any) -> Any:
-    outputs = build.conv(images, 64, 7, strides=2, padding="EVEN", name="conv1_conv")
+def list_convolutions(model_type: str) -> list[str]:
+    """Names of the convolutions, in the order in which they are made.
+
+    Args:
+        model_type: A key of NUM_BLOCKS; not of BASIC_BLOCK_MODELS.
+    """
+    names = ["conv1_conv"]
+    for stage, num_blocks in enumerate(NUM_BLOCKS[model_type]):
+        for block in range(num_blocks):
+            numbers = (1, 2, 3) if block else (0, 1, 2, 3)
+            names += [f"conv{stage + 2}_block{block + 1}_{one}_conv" for one in numbers]
+    return names
+
+
+def _build_stem(build: LayerBuilder, inputs: Any) -> Any:
+    outputs = build.conv(inputs, 64, 7, strides=2, name="conv1_conv")
     outputs = build.batch_norm(outputs, name="conv1_bn")
-    outputs = build.relu(outputs, name="conv1_relu")
-    pool = keras.layers.MaxPooling2D(
-        3, strides=2, padding="same", dtype=outputs.dtype, name="pool1_pool"
-    )
-    return pool(outputs)
+    outputs = build.activate(outputs, name="conv1_relu")
+    return build.max_pool(outputs, 3, strides=2, name="pool1_pool")
 
 
 def _build_basic_block(
@@ -78,7 +98,7 @@ def _build_basic_block(
     outputs = build.conv(outputs, filters, 3, name=f"{name}_2_conv")
     outputs = build.batch_norm(outputs, name=f"{name}_2_bn", starts_at_zero=True)
     outputs = build.add([shortcut, outputs], name=f"{name}_add")
-    return build.relu(outputs, name=f"{name}_out")
+    return build.activate(outputs, name=f"{name}_out")
 
 
 def _build_bottleneck(
@@ -87,12 +107,13 @@ def _build_bottleneck(
     """1 x 1, 3 x 3 and 1 x 1 convolutions around a shortcut."""
     wide = BOTTLENECK_EXPANSION * filters
     shortcut = _build_shortcut(build, inputs, wide, strides=strides, name=name)
-    outputs = _conv_bn_relu(build, inputs, filters, 1, 1, name=f"{name}_1")
-    outputs = _conv_bn_relu(build, outputs, filters, 3, strides, name=f"{name}_2")
+    first, second = (strides, 1) if build.variant.first_has_stride else (1, strides)
+    outputs = _conv_bn_relu(build, inputs, filters, 1, first, name=f"{name}_1")
+    outputs = _conv_bn_relu(build, outputs, filters, 3, second, name=f"{name}_2")
     outputs = build.conv(outputs, wide, 1, name=f"{name}_3_conv")
     outputs = build.batch_norm(outputs, name=f"{name}_3_bn", starts_at_zero=True)
     outputs = build.add([shortcut, outputs], name=f"{name}_add")
-    return build.relu(outputs, name=f"{name}_out")
+    return build.activate(outputs, name=f"{name}_out")
 
 
 def _build_shortcut(
@@ -115,12 +136,7 @@ def _conv_bn_relu(
     name: str,
 ) -> Any:
     outputs = build.conv(
-        inputs,
-        filters,
-        kernel_size,
-        strides=strides,
-        padding="EVEN",
-        name=f"{name}_conv",
+        inputs, filters, kernel_size, strides=strides, name=f"{name}_conv"
     )
     outputs = build.batch_norm(outputs, name=f"{name}_bn")
-    return build.relu(outputs, name=f"{name}_relu")
+    return build.activate(outputs, name=f"{name}_relu")

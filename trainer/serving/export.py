@@ -29,7 +29,7 @@ class Exporter:
         """Builds the graph, with gaps for the weights.
 
         Args:
-            model: Maps float32 [batch, image_size, image_size, 3], normalised, to
+            model: Maps float32 [batch, image_size, image_size, 3], RGB 0..255, to
                 logits float32 [batch, num_classes]. Its weights are read at `export`.
             image_size: Side of the model's input in pixels.
             num_classes: Length of a row of probabilities.
@@ -90,7 +90,7 @@ class Exporter:
         encoded = tf.compat.v1.placeholder(tf.string, [None], name="Placeholder")
         key = tf.compat.v1.placeholder_with_default([""], [None], name="key")
         with tf.name_scope("preprocessing"):
-            images = preprocessing.normalize(_decode(encoded, image_size))
+            images = _decode(encoded, image_size)
         with tf.name_scope("network"):
             logits = self._apply_network(model, images)
             logits.set_shape([None, num_classes])

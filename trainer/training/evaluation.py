@@ -2,10 +2,9 @@
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -29,16 +28,17 @@ class Evaluation:
         evaluator: steps.Evaluator,
         source: pipeline.ExampleSource,
         *,
-        trained: keras.Model,
+        scored: Sequence[Any] | None,
         interruption: Interruption,
     ) -> None:
         """Takes what an evaluation needs.
 
         Args:
             config: The sizes of batches and images.
-            evaluator: Has the float32 model, which may be `trained` itself.
+            evaluator: Has the float32 model.
             source: The validation records.
-            trained: The model that training changes.
+            scored: What its variables are set to before each evaluation; None if it
+                is the model that training changes.
             interruption: Is checked before each batch.
         """
         self._config = config
@@ -50,7 +50,7 @@ class Evaluation:
             batch_size=config.resolved_eval_batch_size,
             num_images=config.num_eval_images,
         )
-        self._trained = trained
+        self._scored = scored
         self._interruption = interruption
 
     def predict(self, encoded: Sequence[bytes]) -> np.ndarray:
@@ -79,7 +79,7 @@ class Evaluation:
         started_at = time.monotonic()
         self._copy_weights()
         batch_flag = f"--eval_batch_size={self._config.resolved_eval_batch_size}"
-        batches = self._interruption.watch(self._read_batches())
+        batches = self._interruption.watch(self._input.read())
         with failures.explained(self._source, batch_flag):
             metrics = self._evaluator.evaluate(batches)
         if not math.isfinite(metrics["loss"]):
@@ -89,23 +89,10 @@ class Evaluation:
             )
         return {**metrics, "secs": round(time.monotonic() - started_at, 3)}
 
-    def _read_batches(self) -> Iterator[Any]:
-        """Yields each batch once, also if one has to be read again."""
-        num_read = 0
-        while num_read < self._input.num_batches:
-            try:
-                for batch in self._input.open(num_read):
-                    num_read += 1
-                    yield batch
-            except tf.errors.InvalidArgumentError:
-                if not self._input.mark_undecodable(num_read):
-                    raise
-
     def _copy_weights(self) -> None:
-        model = self._evaluator.model
-        if model is self._trained:
+        if self._scored is None:
             return
         for target, variable in zip(
-            model.variables, self._trained.variables, strict=True
+            self._evaluator.model.variables, self._scored, strict=True
         ):
             target.assign(variable)

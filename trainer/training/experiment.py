@@ -4,29 +4,37 @@ import contextlib
 import dataclasses
 import functools
 import logging
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 
 from trainer import environment, storage
 from trainer.config import TrainConfig
-from trainer.data import index_cache, pipeline
-from trainer.models import factory, pretrained
+from trainer.data import augmentation, index_cache, pipeline
+from trainer.models import factory, layers
+from trainer.models.variant import Variant
 from trainer.serving import export, parity
 from trainer.training import (
     best_model,
+    class_weights,
     distribution,
     evaluation,
     failures,
+    head_fit,
     hypertuning,
     inputs,
     job_state,
     loop,
     progress,
+    recipe,
     runner,
+    start,
     steps,
     summaries,
+    time_budget,
 )
 from trainer.training.interruption import Interrupted, Interruption
 from trainer.training.layout import JobLayout, own_layout
@@ -57,60 +65,149 @@ def run(config: TrainConfig) -> int:
 class _Parts(NamedTuple):
     """What lives as long as the job."""
 
+    config: TrainConfig
     layout: JobLayout
     known: index_cache.IndexCache
     data: inputs.Inputs
     trainer: steps.Trainer
     evaluator: steps.Evaluator
     state: job_state.JobState
+    start: start.Start
     # What defaults came to, for metrics.json.
     resolved: dict[str, Any]
 
 
-def _run(config: TrainConfig, interruption: Interruption) -> None:
-    parts = _build_parts(config)
-    if not parts.state.restore() and config.pretrained_checkpoint_path:
-        pretrained.load_pretrained(
-            parts.trainer.model, config.pretrained_checkpoint_path
-        )
+def _run(given: TrainConfig, interruption: Interruption) -> None:
+    parts = _build_parts(given)
+    config = parts.config
+    if not parts.state.restore():
+        _start(config, parts, interruption)
     interruption.defer()
+    try:
+        config = _plan_steps(config, parts, interruption)
+        metrics = _train_with_progress(config, parts, interruption)
+    except Interrupted:
+        parts.state.save_if_changed()
+        raise
+    _log_end(config, parts, metrics)
+
+
+def _train_with_progress(
+    config: TrainConfig, parts: _Parts, interruption: Interruption
+) -> loop.Metrics:
     with (
         _shown_progress(config, parts) as shown,
         summaries.open_summaries(parts.layout.log_dir) as events,
     ):
-        try:
-            metrics = _train_and_evaluate(config, parts, shown, events, interruption)
-        except Interrupted:
-            parts.state.save_if_changed()
-            raise
-    _log_end(parts, metrics)
+        return _train_and_evaluate(config, parts, shown, events, interruption)
 
 
-def _build_parts(config: TrainConfig) -> _Parts:
-    """Checks the data and the job-dir first: a model takes longer to build."""
+def _complete(given: TrainConfig, data: inputs.Inputs) -> TrainConfig:
+    """What is carried out; a job with a time limit only may take all steps there are.
+
+    Warns of what hardly works as meant.
+    """
+    facts = recipe.Facts(data.num_training, distribution.has_gpu())
+    config = recipe.complete(given, facts)
+    if not config.max_steps:
+        config = dataclasses.replace(config, max_steps=int(steps.UNPLANNED_STEPS))
     for warning in config.warnings():
         logging.warning(warning)
-    layout = own_layout(config.job_dir)
+    return config
+
+
+def _plan_steps(
+    config: TrainConfig, parts: _Parts, interruption: Interruption
+) -> TrainConfig:
+    """Fixes how many steps fit into --max_minutes; see time_budget."""
+    if not config.max_minutes:
+        return config
+    trainer, budget = parts.trainer, parts.state.budget
+    num_examples = len(parts.data.validation.index)
+    eval_images = min(config.num_eval_images, num_examples) or num_examples
+    steps_runner = _build_runner(config, parts, interruption, [], math.inf)
+
+    def train() -> int:
+        to_step = min(trainer.num_steps_done + time_budget.MIN_STEPS, config.max_steps)
+        return _train(config, parts, steps_runner, to_step)
+
+    if trainer.planned_steps is None:
+        found = budget.plan(
+            train,
+            eval_steps=eval_images / config.train_batch_size,
+            warmup_steps=config.warmup_steps,
+            max_steps=config.max_steps,
+        )
+        trainer.plan_steps(found)
+        parts.state.save()
+    assert trainer.planned_steps is not None
+    planned = dataclasses.replace(
+        config,
+        max_steps=trainer.planned_steps,
+        train_steps_per_eval=config.train_steps_per_eval
+        or math.ceil(trainer.planned_steps / time_budget.NUM_EVALUATIONS),
+    )
+    parts.resolved["decay_steps"] = planned.max_steps
+    parts.resolved["train_steps_per_eval"] = planned.train_steps_per_eval
+    return planned
+
+
+def _start(config: TrainConfig, parts: _Parts, interruption: Interruption) -> None:
+    """Brings the model to where step 0 begins."""
+    model = parts.trainer.model
+    parts.start.load(model)
+    if config.fine_tune == "gradual":
+        head_fit.fit_head(model, config, parts.data.training, interruption)
+    parts.trainer.start_from_model()
+
+
+def _build_parts(given: TrainConfig) -> _Parts:
+    """Checks the data and the job-dir first: a model takes longer to build."""
+    layout = own_layout(given.job_dir)
     if storage.is_gs(layout.root_dir):
         # Leaves nothing behind, and the data may take minutes to come.
         storage.make_writable_dir(layout.root_dir, "job-dir")
     known = index_cache.IndexCache(layout.index_path)
-    data = inputs.open_inputs(config, known)
+    data = inputs.open_inputs(given, known)
+    config = _complete(given, data)
     storage.make_writable_dir(layout.root_dir, "job-dir")
     known.save()
     strategy = distribution.build_strategy()
     precision = _resolve_precision(config)
     _log_start(config, data, precision)
+    origin = start.find_start(config, layout)
     with strategy.scope():
-        trained = _build_model(config, precision)
-        scored = trained if precision == "float32" else _build_model(config, "float32")
+        trained = scored = _build_model(config, origin.variant, precision)
+        if precision != "float32" or config.moving_average_decay:
+            scored = _build_model(config, origin.variant, "float32")
         trainer = steps.Trainer(
-            config, trained, strategy, uses_loss_scale=precision == "float16"
+            config,
+            trained,
+            strategy,
+            uses_loss_scale=precision == "float16",
+            class_weights=_weigh_classes(config, data),
         )
         evaluator = steps.Evaluator(config, scored, strategy)
-    state = job_state.JobState(config, layout, trainer, data.bad_records)
+    state = job_state.JobState(
+        config, layout, trainer, data.bad_records, origin.variant
+    )
     resolved = _resolve(config, data, precision)
-    return _Parts(layout, known, data, trainer, evaluator, state, resolved)
+    return _Parts(
+        config, layout, known, data, trainer, evaluator, state, origin, resolved
+    )
+
+
+def _weigh_classes(config: TrainConfig, data: inputs.Inputs) -> np.ndarray | None:
+    if config.class_weights == "none":
+        return None
+    found = class_weights.compute_class_weights(data.class_counts, config.class_weights)
+    logging.info(
+        "data  | class weights from %.3g to %.3g (--class_weights=%s)",
+        found.min(),
+        found.max(),
+        config.class_weights,
+    )
+    return found
 
 
 def _resolve(
@@ -130,14 +227,21 @@ def _resolve(
     }
 
 
-def _build_model(config: TrainConfig, precision: str) -> keras.Model:
-    return factory.build_model(
+def _build_model(config: TrainConfig, variant: Variant, precision: str) -> keras.Model:
+    model = factory.build_model(
         config.model_type,
+        variant,
         num_classes=config.num_classes,
         image_size=config.resolved_image_size,
         precision=precision,
         seed=config.seed,
     )
+    layers.set_drop_rates(
+        model, dropout_rate=config.dropout_rate, survival_prob=config.survival_prob
+    )
+    if config.freezes_batch_norm:
+        layers.freeze_statistics(model)
+    return model
 
 
 def _resolve_precision(config: TrainConfig) -> str:
@@ -167,41 +271,90 @@ def _train_and_evaluate(
     events: summaries.Summaries,
     interruption: Interruption,
 ) -> loop.Metrics:
-    trainer, state = parts.trainer, parts.state
+    trainer = parts.trainer
     scores = evaluation.Evaluation(
         config,
         parts.evaluator,
         parts.data.validation,
-        trained=trainer.model,
+        scored=None
+        if parts.evaluator.model is trainer.model
+        else trainer.scored_variables,
         interruption=interruption,
     )
-    steps_runner = runner.Runner(
-        trainer,
+    steps_runner = _build_runner(
+        config,
+        parts,
+        interruption,
+        [shown.show, functools.partial(_write_window, events)],
+        shown.report_secs,
+    )
+
+    return loop.train_and_evaluate(
+        train=functools.partial(_train, config, parts, steps_runner),
+        evaluate=scores.evaluate,
+        eval_steps=_plan_evaluations(config, parts),
+        actions=_build_actions(config, parts, events, scores),
+        is_done=lambda: _ended_early(config, parts) is not None,
+    )
+
+
+def _train(
+    config: TrainConfig, parts: _Parts, steps_runner: runner.Runner, to_step: int
+) -> int:
+    """Trains up to a step, and returns the one that was reached."""
+    batch_flag = f"--train_batch_size={config.train_batch_size}"
+    with failures.explained(parts.data.training, batch_flag):
+        steps_runner.train(
+            to_step,
+            save=parts.state.save,
+            save_secs=config.checkpoint_secs,
+            is_late=parts.state.budget.is_late,
+        )
+    return parts.trainer.num_steps_done
+
+
+def _build_runner(
+    config: TrainConfig,
+    parts: _Parts,
+    interruption: Interruption,
+    observers: Sequence[runner.Observer],
+    report_secs: float,
+) -> runner.Runner:
+    decode = augmentation.build_decoder(
+        config.augmentation,
+        image_size=config.resolved_image_size,
+        min_area=config.min_crop_area,
+    )
+    return runner.Runner(
+        parts.trainer,
         pipeline.TrainingInput(
             parts.data.training,
             parts.data.order,
             image_size=config.resolved_image_size,
             batch_size=config.train_batch_size,
             seed=config.seed,
+            decode=decode,
         ),
         interruption=interruption,
-        record=state.curve.add,
-        observers=[shown.show, functools.partial(_write_window, events)],
-        report_secs=shown.report_secs,
+        record=parts.state.curve.add,
+        observers=observers,
+        report_secs=report_secs,
     )
 
-    def train(to_step: int) -> None:
-        batch_flag = f"--train_batch_size={config.train_batch_size}"
-        with failures.explained(parts.data.training, batch_flag):
-            steps_runner.train(
-                to_step, save=state.save, save_secs=config.checkpoint_secs
-            )
 
-    return loop.train_and_evaluate(
-        train=train,
-        evaluate=scores.evaluate,
-        eval_steps=_plan_evaluations(config, parts),
-        actions=_build_actions(config, parts, events, scores),
+def _ended_early(config: TrainConfig, parts: _Parts) -> str | None:
+    """Why the job takes no more steps though some are left."""
+    if parts.trainer.num_steps_done >= config.max_steps:
+        return None
+    if parts.state.budget.is_late():
+        return f"the time is over (--max_minutes={config.max_minutes:g})"
+    patience = config.early_stopping_evals
+    count = parts.state.history.num_without_better
+    if not patience or count < patience:
+        return None
+    return (
+        f"{count} evaluations in a row had no better top_1_accuracy "
+        f"(--early_stopping_evals={patience})"
     )
 
 
@@ -245,6 +398,7 @@ def _build_actions(
             bad_records={
                 split: bad.describe() for split, bad in parts.data.bad_records.items()
             },
+            ended_early=_ended_early(config, parts),
         )
         parts.state.curve.save(parts.layout.curve_path)
         parts.state.save()
@@ -304,6 +458,14 @@ def _log_start(config: TrainConfig, data: inputs.Inputs, precision: str) -> None
         precision,
         distribution.describe_device(),
     )
+    if config.max_minutes:
+        logging.info(
+            "job   | %g minutes, steps of %d images | %s",
+            config.max_minutes,
+            config.train_batch_size,
+            config.job_dir,
+        )
+        return
     logging.info(
         "job   | %d steps of %d images (%.1f epochs), evaluation every %d steps | %s",
         config.max_steps,
@@ -314,7 +476,11 @@ def _log_start(config: TrainConfig, data: inputs.Inputs, precision: str) -> None
     )
 
 
-def _log_end(parts: _Parts, metrics: loop.Metrics) -> None:
+def _log_end(config: TrainConfig, parts: _Parts, metrics: loop.Metrics) -> None:
+    reason = _ended_early(config, parts)
+    if reason:
+        step = parts.trainer.num_steps_done
+        logging.info("end   | at step %d of %d: %s", step, config.max_steps, reason)
     best = parts.state.history.best or {**metrics, "step": parts.trainer.num_steps_done}
     logging.info(
         "done  | top_1_accuracy %.4f now, %.4f at best (step %d) | model in %s",

@@ -40,6 +40,12 @@ class History:
         """True if the evaluation of this step is the best one."""
         return self.best is not None and self.best["step"] == step
 
+    @property
+    def num_without_better(self) -> int:
+        """Evaluations since the first one with the highest top_1_accuracy."""
+        found = [evaluation[METRIC] for evaluation in self.evaluations]
+        return len(found) - 1 - found.index(max(found)) if found else 0
+
     def save(
         self,
         path: str,
@@ -47,6 +53,7 @@ class History:
         flags: Mapping[str, Any],
         resolved: Mapping[str, Any],
         bad_records: Mapping[str, Any],
+        ended_early: str | None = None,
     ) -> None:
         """Writes all that is known of the job as JSON.
 
@@ -55,6 +62,7 @@ class History:
             flags: The job's configuration.
             resolved: What its defaults came to, and where it ran.
             bad_records: What was skipped of each split.
+            ended_early: Why the job took fewer steps than planned; None if it did not.
         """
         content = {
             "flags": flags,
@@ -62,5 +70,6 @@ class History:
             "best": self.best,
             "evaluations": self.evaluations,
             "bad_records": bad_records,
+            "ended_early": ended_early,
         }
         storage.write_text(path, json.dumps(content, indent=2) + "\n")

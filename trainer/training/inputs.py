@@ -45,6 +45,8 @@ class Inputs(NamedTuple):
         validation: Validation records.
         order: In which order training visits its records.
         num_training: Training records; estimated where they are not all read yet.
+        class_counts: int64 [num_classes], training records of each class, of those
+            that are read.
         sample: A few validation pictures that decode, encoded.
         label_names: Text of the labels file; None if the data has none.
     """
@@ -53,6 +55,7 @@ class Inputs(NamedTuple):
     validation: pipeline.ExampleSource
     order: order.Order
     num_training: int
+    class_counts: np.ndarray
     sample: list[bytes]
     label_names: str | None
 
@@ -116,6 +119,7 @@ def open_inputs(config: TrainConfig, known: IndexCache) -> Inputs:
         validation,
         _build_order(config, found, training),
         found.num_records,
+        labels.count_classes(found.split.labels, offset, config.num_classes),
         _read_pictures(validation, good[: parity.NUM_IMAGES]),
         _read_label_names(files[TRAINING][0].path, config.num_classes),
     )

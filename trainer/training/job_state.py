@@ -6,11 +6,18 @@ from collections.abc import Mapping
 from trainer import errors
 from trainer.config import TrainConfig
 from trainer.data.bad_records import BadRecords
-from trainer.training import checkpoints, history, steps, training_curve
+from trainer.models.variant import Variant
+from trainer.training import (
+    checkpoints,
+    history,
+    steps,
+    time_budget,
+    training_curve,
+)
 from trainer.training.layout import JobLayout
 
 # Flags without which the variables of a checkpoint do not fit.
-IDENTITY = ("model_type", "num_classes", "optimizer_type")
+IDENTITY = ("model_type", "num_classes", "optimizer_type", "fine_tune")
 
 
 class JobState:
@@ -22,6 +29,7 @@ class JobState:
         layout: JobLayout,
         trainer: steps.Trainer,
         bad_records: Mapping[str, BadRecords],
+        variant: Variant,
     ) -> None:
         """Restores nothing.
 
@@ -30,6 +38,7 @@ class JobState:
             layout: Says where.
             trainer: Has the variables.
             bad_records: Those of each split, by its name.
+            variant: How the network computes.
         """
         self.history = history.History()
         self.curve = training_curve.TrainingCurve()
@@ -37,9 +46,11 @@ class JobState:
         self._job_dir = config.job_dir
         self._trainer = trainer
         self._bad_records = bad_records
+        self._variant = variant
         self._directory = layout.checkpoint_dir
         self._checkpoints = checkpoints.Checkpoints(self._directory, trainer.variables)
         self._saved_step = 0
+        self.budget = time_budget.TimeBudget(config.max_minutes)
 
     def restore(self) -> bool:
         """Goes on from the newest checkpoint; False if there is none.
@@ -55,6 +66,7 @@ class JobState:
         self.history = history.History(content["evaluations"])
         # Older checkpoints have none.
         self.curve = training_curve.TrainingCurve(content.get("training", []))
+        self.budget.restore(content.get("secs", 0.0))
         for split, bad in self._bad_records.items():
             bad.restore(content["bad_records"][split])
         self._saved_step = self._trainer.num_steps_done
@@ -68,8 +80,10 @@ class JobState:
             step,
             {
                 "identity": self._identity,
+                "variant": self._variant.export(),
                 "evaluations": self.history.evaluations,
                 "training": self.curve.export(),
+                "secs": round(self.budget.secs, 3),
                 "bad_records": {
                     split: bad.export() for split, bad in self._bad_records.items()
                 },

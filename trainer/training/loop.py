@@ -8,26 +8,31 @@ Action = Callable[[int, Metrics], None]
 
 def train_and_evaluate(
     *,
-    train: Callable[[int], None],
+    train: Callable[[int], int],
     evaluate: Callable[[], Metrics],
     eval_steps: Iterable[int],
     actions: Iterable[Action] = (),
+    is_done: Callable[[], bool] = lambda: False,
 ) -> Metrics:
     """Trains to each step of `eval_steps` in turn and evaluates there.
 
     Args:
-        train: Trains up to the given step; does nothing if it is already reached.
+        train: Trains up to the given step, does nothing if it is already reached, and
+            returns the step that was reached: another one if time was over.
         evaluate: Scores the current weights.
         eval_steps: Steps to evaluate at, rising; none if the job was finished before.
         actions: Called in order with (step, metrics) after each evaluation.
+        is_done: Asked before each training: whether the job ends with what it has.
 
     Returns:
         Metrics of the last evaluation.
     """
     actions = list(actions)
     metrics = Metrics()
-    for step in eval_steps:
-        train(step)
+    for planned_step in eval_steps:
+        if is_done():
+            break
+        step = train(planned_step)
         metrics = evaluate()
         for action in actions:
             action(step, metrics)

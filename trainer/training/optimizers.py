@@ -39,18 +39,27 @@ class Optimizer(abc.ABC):
         value = self._arguments[start] if isinstance(start, str) else start
         return tf.Variable(tf.fill(target.shape, float(value)), trainable=False)
 
-    def apply(self, gradients: Sequence[Any], learning_rate: Any) -> None:
+    def apply(
+        self,
+        gradients: Sequence[Any],
+        learning_rate: Any,
+        scales: Sequence[float] | None = None,
+    ) -> None:
         """Takes one step; works eagerly and in a tf.function.
 
         Args:
             gradients: float32, one for each variable, in order and of its shape.
             learning_rate: float32 [] or float, 0 or more.
+            scales: Factors of the rate, one for each variable; None for 1.
         """
-        for target, slots, gradient in zip(
-            self._targets, self._slots, gradients, strict=True
+        rates = [learning_rate] * len(self._targets)
+        if scales is not None:
+            rates = [scale * learning_rate for scale in scales]
+        for target, slots, gradient, rate in zip(
+            self._targets, self._slots, gradients, rates, strict=True
         ):
             handles = [slot.handle for slot in slots]
-            self._apply_one(target.handle, handles, gradient, learning_rate)
+            self._apply_one(target.handle, handles, gradient, rate)
 
     @abc.abstractmethod
     def _apply_one(
@@ -101,8 +110,13 @@ class _Adam(Optimizer):
             f"{name}_power": power for name, power in self._powers.items()
         }
 
-    def apply(self, gradients: Sequence[Any], learning_rate: Any) -> None:
-        super().apply(gradients, learning_rate)
+    def apply(
+        self,
+        gradients: Sequence[Any],
+        learning_rate: Any,
+        scales: Sequence[float] | None = None,
+    ) -> None:
+        super().apply(gradients, learning_rate, scales)
         for name, power in self._powers.items():
             power.assign(power * self._arguments[name])
 

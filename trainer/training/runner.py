@@ -58,14 +58,20 @@ class Runner:
         self._steps_a_call = 1
 
     def train(
-        self, to_step: int, *, save: Callable[[], None], save_secs: float
+        self,
+        to_step: int,
+        *,
+        save: Callable[[], None],
+        save_secs: float,
+        is_late: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Trains up to a step.
+        """Trains up to a step, or until it is late.
 
         Args:
             to_step: Step to stop at.
             save: Called every `save_secs` seconds between two calls.
             save_secs: Seconds between saves.
+            is_late: Asked between calls: whether to take no more steps.
 
         Raises:
             Interrupted: If a signal came; the trainer's state is whole.
@@ -73,7 +79,7 @@ class Runner:
         """
         window = _Window()
         saved_at = time.monotonic()
-        while self._trainer.num_steps_done < to_step:
+        while self._trainer.num_steps_done < to_step and not is_late():
             self._interruption.check()
             taken = self._take_steps(to_step)
             window.add(*taken)

@@ -16,19 +16,21 @@ from trainer.config import TrainConfig
 Schedule = Callable[[Any], Any]
 
 
-def build_schedule(config: TrainConfig) -> Schedule:
+def build_schedule(config: TrainConfig, decay_steps: Any = None) -> Schedule:
     """Builds the function from a step to its learning rate, usable in a tf.function.
 
     Args:
         config: `warmup_steps`, `warmup_learning_rate`, `initial_learning_rate`, and the
             knobs of `learning_rate_decay_type`.
+        decay_steps: float32 tf.Variable that takes the place of `decay_steps`, for a
+            job that is not planned yet; None for the config's own.
 
     Returns:
         Maps a step (int64 [] or int, 0 or more) to float32 [], 0 or more. The rate is
         `initial_learning_rate` exactly at step `warmup_steps`.
     """
-    decay = {"cosine": _cosine, "stepwise": _stepwise}[config.learning_rate_decay_type]
-    decayed = decay(config)
+    is_cosine = config.learning_rate_decay_type == "cosine"
+    decayed = _cosine(config, decay_steps) if is_cosine else _stepwise(config)
     if not config.warmup_steps:
         return lambda step: decayed(_as_float(step))
     start = config.warmup_learning_rate
@@ -46,15 +48,18 @@ def _as_float(step: Any) -> Any:
     return tf.cast(tf.convert_to_tensor(step, tf.int64), tf.float32)
 
 
-def _cosine(config: TrainConfig) -> Schedule:
+def _cosine(config: TrainConfig, decay_steps: Any) -> Schedule:
     """Half a cosine from the initial rate to 0, which it then keeps.
 
     Source: Loshchilov & Hutter 2016, arxiv.org/abs/1608.03983, eq. 5, one cycle.
     """
     # A job that is all warm-up has none.
-    num_steps = max(1, config.resolved_decay_steps - config.warmup_steps)
+    fixed = max(1, config.resolved_decay_steps - config.warmup_steps)
 
     def learning_rate(step: Any) -> Any:
+        num_steps = fixed
+        if decay_steps is not None:
+            num_steps = tf.maximum(1.0, decay_steps - config.warmup_steps)
         progress = tf.minimum((step - config.warmup_steps) / num_steps, 1.0)
         return config.initial_learning_rate * (1 + tf.cos(math.pi * progress)) / 2
 

@@ -4,13 +4,17 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from trainer.config import TrainConfig
-from trainer.data import images as preprocessing
-from trainer.models import layers
-from trainer.training import losses, optimizers, schedules
+from trainer.models import depth, layers
+from trainer.training import losses, mixing, optimizers, schedules
 from trainer.training.loss_scale import LossScale
+from trainer.training.moving_average import MovingAverage
+
+# The largest number up to which float32 has all integers.
+UNPLANNED_STEPS = 2.0**24
 
 
 class Progress(NamedTuple):
@@ -36,19 +40,45 @@ class Trainer:
         strategy: tf.distribute.Strategy,
         *,
         uses_loss_scale: bool,
+        class_weights: np.ndarray | None = None,
     ) -> None:
+        """Takes the first step's state; trains nothing.
+
+        Args:
+            config: The job.
+            model: Is changed by training.
+            strategy: Says where.
+            uses_loss_scale: Whether float16 needs one.
+            class_weights: float32 [num_classes], factors of the cross entropy; None
+                weighs nothing.
+        """
         self._config = config
         self._strategy = strategy
         self.model = model
-        self._trainable = model.trainable_variables
+        # The classifier alone is trained on what an evaluation sees of the rest.
+        self._is_head_only = config.fine_tune == "head"
+        self._trainable = (
+            depth.list_head_variables(model)
+            if self._is_head_only
+            else model.trainable_variables
+        )
+        self._scales = _scale_rates(config, model)
         self._decayed = [
             variable
-            for variable in self._trainable
+            for variable in model.trainable_variables
             if not layers.is_batch_norm_variable(variable)
         ]
         self._step = tf.Variable(0, dtype=tf.int64, trainable=False)
-        self._learning_rate = schedules.build_schedule(config)
+        # Of a job whose steps follow from its speed; more than any job takes at first.
+        self._horizon = None
+        if config.max_minutes:
+            self._horizon = tf.Variable(UNPLANNED_STEPS, trainable=False)
+        self._learning_rate = schedules.build_schedule(config, self._horizon)
         self._loss_scale = LossScale()
+        self._class_weights = class_weights
+        self._mix = mixing.build_mix(config)
+        decay = config.moving_average_decay
+        self._average = MovingAverage(model.variables, decay) if decay else None
         self._uses_loss_scale = uses_loss_scale
         self._optimizer = optimizers.build_optimizer(
             config.optimizer_type, config.resolved_optimizer_arguments, self._trainable
@@ -73,7 +103,35 @@ class Trainer:
         """
         named = {variable.path: variable.value for variable in self.model.variables}
         named |= self._optimizer.variables | self._loss_scale.variables
+        if self._average:
+            named |= self._average.variables
+        if self._horizon is not None:
+            named["schedule/max_steps"] = self._horizon
         return {**named, "global_step": self._step}
+
+    @property
+    def planned_steps(self) -> int | None:
+        """Steps in all, if `plan_steps` or an earlier run said how many."""
+        if self._horizon is None or float(self._horizon) == UNPLANNED_STEPS:
+            return None
+        return int(self._horizon)
+
+    def plan_steps(self, num_steps: int) -> None:
+        """Lets the learning rate decay until this step, in a job with a time limit."""
+        assert self._horizon is not None
+        self._horizon.assign(float(num_steps))
+
+    @property
+    def scored_variables(self) -> list[Any]:
+        """What an evaluation scores, in the order of the model's variables."""
+        if self._average is None:
+            return [variable.value for variable in self.model.variables]
+        return [self._average.find(variable) for variable in self.model.variables]
+
+    def start_from_model(self) -> None:
+        """Goes on from weights that were given to the model, at step 0."""
+        if self._average:
+            self._average.restart()
 
     def learning_rate_at(self, step: int) -> float:
         """The rate that the given step takes."""
@@ -119,37 +177,64 @@ class Trainer:
         return done, loss_sum, accuracy_sum, wait_secs
 
     def _train_step(self, images: Any, labels: Any, weights: Any) -> tuple[Any, Any]:
-        with tf.GradientTape() as tape:
-            logits = self.model(preprocessing.normalize(images), training=True)
-            loss = self._compute_loss(logits, labels, weights)
+        batch = self._mix(mixing.Batch(images, labels, weights), self._step)
+        trained = [variable.value for variable in self._trainable]
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(trained)
+            logits = self.model(batch.images, training=not self._is_head_only)
+            loss = self._compute_loss(logits, batch)
             target = self._loss_scale.scale(loss) if self._uses_loss_scale else loss
-        gradients = tape.gradient(target, [v.value for v in self._trainable])
+        gradients = tape.gradient(target, trained)
         rate = self._learning_rate(self._step)
         if self._uses_loss_scale:
             gradients, is_finite = self._loss_scale.unscale(gradients)
             tf.cond(is_finite, lambda: self._apply(gradients, rate), tf.no_op)
         else:
-            self._optimizer.apply(gradients, rate)
+            self._apply(gradients, rate)
         self._step.assign_add(1)
-        is_correct = tf.equal(tf.argmax(logits, -1, tf.int32), labels)
-        return loss, _weighted_mean(tf.cast(is_correct, tf.float32), weights)
+        if self._average:
+            self._average.update(self._step)
+        is_correct = tf.equal(tf.argmax(logits, -1, tf.int32), batch.labels)
+        return loss, _weighted_mean(tf.cast(is_correct, tf.float32), batch.weights)
 
     def _apply(self, gradients: Any, rate: Any) -> Any:
-        self._optimizer.apply(gradients, rate)
+        if self._config.gradient_clip_norm:
+            norm = self._config.gradient_clip_norm
+            gradients, _ = tf.clip_by_global_norm(gradients, norm)
+        self._optimizer.apply(gradients, rate, self._scales)
         return tf.no_op()
 
-    def _compute_loss(self, logits: Any, labels: Any, weights: Any) -> Any:
+    def _compute_loss(self, logits: Any, batch: mixing.Batch) -> Any:
         """Cross entropy + weight_decay x L2, as the algorithm's reference states."""
+        cross_entropy = self._cross_entropy(logits, batch.labels)
+        if batch.partners is not None:
+            # Cross entropy is linear in its target, so no mixed target is built.
+            other = self._cross_entropy(logits, batch.partners)
+            cross_entropy = other + batch.shares * (cross_entropy - other)
+        decay = self._config.weight_decay * losses.l2_loss(
+            [variable.value for variable in self._decayed]
+        )
+        return _weighted_mean(cross_entropy, batch.weights) + decay
+
+    def _cross_entropy(self, logits: Any, labels: Any) -> Any:
+        """Of each example, float32 [batch]."""
         cross_entropy = losses.smoothed_cross_entropy(
             logits,
             labels,
             num_classes=self._config.num_classes,
             label_smoothing=self._config.label_smoothing,
         )
-        decay = self._config.weight_decay * losses.l2_loss(
-            [variable.value for variable in self._decayed]
-        )
-        return _weighted_mean(cross_entropy, weights) + decay
+        if self._class_weights is None:
+            return cross_entropy
+        return cross_entropy * tf.gather(tf.constant(self._class_weights), labels)
+
+
+def _scale_rates(config: TrainConfig, model: keras.Model) -> list[float] | None:
+    """Factors of the learning rate, one a trained variable; None if all are 1."""
+    if config.layer_lr_decay == 1 or config.fine_tune == "head":
+        return None
+    counts = depth.count_blocks_above(model)
+    return [config.layer_lr_decay**count for count in counts]
 
 
 def _weighted_mean(values: Any, weights: Any) -> Any:
@@ -209,9 +294,7 @@ class Evaluator:
         Args:
             images: float32 [batch, side, side, 3], 0..255.
         """
-        return tf.nn.softmax(
-            self.model(preprocessing.normalize(images), training=False)
-        )
+        return tf.nn.softmax(self.model(images, training=False))
 
     @tf.function
     def _score(self, images: Any, labels: Any, weights: Any) -> Any:
@@ -219,7 +302,7 @@ class Evaluator:
 
     def _score_batch(self, images: Any, labels: Any, weights: Any) -> Any:
         """Weighted sums, float32 [4]: top 1 right, top 5 right, loss, images."""
-        logits = self.model(preprocessing.normalize(images), training=False)
+        logits = self.model(images, training=False)
         # argmax and not in_top_k: what the SavedModel answers on a tie counts.
         top_1 = tf.equal(tf.argmax(logits, -1, tf.int32), labels)
         top_5 = tf.math.in_top_k(labels, logits, min(5, self._config.num_classes))

@@ -1,0 +1,65 @@
+"""A process of its own: PyTorch's libraries crash in one that has TensorFlow.
+
+    python -m tests.torch_source LIBRARY NAME PIXELS OUTPUT
+
+builds a network with random weights, answers the pixels in PIXELS (.npy), and writes
+OUTPUT.pth and OUTPUT.safetensors, with OUTPUT.npy for the logits.
+"""
+
+import importlib
+import json
+import sys
+
+import numpy as np
+
+NUM_CLASSES = 7
+LARGEST_LOGIT = 10.0
+IMAGENET = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+
+
+def build(library, name):
+    """A network, and the mean and deviation of its pixels."""
+    if library == "timm":
+        model = importlib.import_module("timm").create_model(
+            name, num_classes=NUM_CLASSES
+        )
+        return model, (model.default_cfg["mean"], model.default_cfg["std"])
+    if library == "torchvision":
+        models = importlib.import_module("torchvision").models
+        return getattr(models, name)(num_classes=NUM_CLASSES), IMAGENET
+    models = importlib.import_module("efficientnet_pytorch").EfficientNet
+    return models.from_name(name, num_classes=NUM_CLASSES), IMAGENET
+
+
+def main(library, name, pixels_path, output):
+    torch = importlib.import_module("torch")
+    torch.manual_seed(0)
+    model, (mean, std) = build(library, name)
+    for key, tensor in model.state_dict().items():
+        # Not those of a new model: means of 0, variances of 1.
+        if key.endswith("running_mean"):
+            tensor.normal_(0, 0.1)
+        elif key.endswith("running_var"):
+            tensor.uniform_(0.01, 1.5)
+        elif key.endswith("weight") and tensor.ndim == 1:
+            tensor.uniform_(0.5, 1.0)
+    pixels = (np.load(pixels_path) / 255 - np.array(mean)) / np.array(std)
+    batch = torch.tensor(pixels.transpose(0, 3, 1, 2), dtype=torch.float32)
+    model.eval()
+    with torch.no_grad():
+        logits = model(batch)
+        # As great as those of trained networks, which are good to 1e-3 in float32.
+        scale = LARGEST_LOGIT / logits.abs().max()
+        for tensor in list(model.parameters())[-2:]:
+            tensor.mul_(scale)
+        np.save(f"{output}.npy", model(batch).numpy())
+    old = {"_use_new_zipfile_serialization": False}
+    torch.save(model.state_dict(), f"{output}.pth", **old)
+    torch.save({"state_dict": model.state_dict()}, f"{output}.pt")
+    safetensors = importlib.import_module("safetensors.torch")
+    safetensors.save_file(model.state_dict(), f"{output}.safetensors")
+    print(json.dumps({"mean": mean, "std": std}))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

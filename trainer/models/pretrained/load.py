@@ -1,0 +1,42 @@
+"""Weights of an earlier job, or from elsewhere -> a new model."""
+
+import logging
+
+from trainer import errors
+from trainer.models.pretrained import (
+    keras_file,
+    keras_weights,
+    tf_checkpoint,
+    torch_weights,
+)
+from trainer.models.pretrained.source import UnreadableError, Weights
+
+
+def read_weights(path: str, model_type: str) -> Weights:
+    """Reads weights, and finds out how the network computes that they are from.
+
+    Args:
+        path: What --pretrained_checkpoint_path may be.
+        model_type: A key of config.MODEL_IMAGE_SIZES.
+
+    Raises:
+        ConfigError: If the path can't be read, or has nothing of such a network.
+    """
+    try:
+        weights = _read(path, model_type)
+    except UnreadableError as error:
+        raise errors.ConfigError(
+            f"--pretrained_checkpoint_path={path} {error}."
+        ) from error
+    logging.info(
+        "start | %s: %s | %s", weights.origin, path, weights.variant.describe()
+    )
+    return weights
+
+
+def _read(path: str, model_type: str) -> Weights:
+    if path.endswith(torch_weights.SUFFIXES):
+        return torch_weights.read_torch_weights(path, model_type)
+    if path.endswith(keras_file.SUFFIXES):
+        return keras_weights.read_keras_weights(path, model_type)
+    return tf_checkpoint.read_checkpoint(path, model_type)

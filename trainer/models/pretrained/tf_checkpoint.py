@@ -1,0 +1,81 @@
+"""A TensorFlow checkpoint -> its tensors."""
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import tensorflow as tf
+
+from trainer import storage
+from trainer.models import factory
+from trainer.models import variant as variants
+from trainer.models.pretrained import tpu_names
+from trainer.models.pretrained.source import UnreadableError, Weights
+
+# In which TensorFlow says which checkpoint is the newest.
+STATE_FILE = "checkpoint"
+# Names of trainer/training: a JSON text beside the variables, and what it has.
+JOB_STATE = "job_state"
+VARIANT = "variant"
+# What TensorFlow raises for damaged, absent and foreign files, and for no path at all.
+UNREADABLE = (tf.errors.OpError, ValueError, LookupError, RuntimeError, TypeError)
+
+
+def read_checkpoint(path: str, model_type: str) -> Weights:
+    """Reads a checkpoint of this project or of tensorflow/tpu.
+
+    Args:
+        path: A checkpoint's prefix, one of its files, or a directory of checkpoints,
+            of which the newest is taken.
+        model_type: A key of config.MODEL_IMAGE_SIZES.
+
+    Raises:
+        UnreadableError: If there is no checkpoint, or it is damaged.
+    """
+    with _open(path) as reader:
+        dtypes = reader.get_variable_to_dtype_map()
+        tensors = {
+            name: reader.get_tensor(name)
+            for name, dtype in dtypes.items()
+            if dtype != tf.string
+        }
+        variant = factory.default_variant(model_type)
+        if JOB_STATE in dtypes:
+            job_state = json.loads(reader.get_tensor(JOB_STATE))
+            # Checkpoints of 1.x say nothing: there was one way to compute a network.
+            if VARIANT in job_state:
+                variant = variants.restore(job_state[VARIANT])
+    if tpu_names.is_tpu_checkpoint(tensors):
+        renamed = tpu_names.rename_tpu(tensors, model_type)
+        return Weights(renamed, variant, "checkpoint of tensorflow/tpu")
+    return Weights(tensors, variant, "checkpoint of an earlier job")
+
+
+@contextlib.contextmanager
+def _open(path: str) -> Iterator[Any]:
+    """TensorFlow's reader of a checkpoint, from a local copy if it is on gs://."""
+    directory, prefix = _locate(path)
+    names = [
+        name for name in storage.list_names(directory) if name.startswith(f"{prefix}.")
+    ]
+    with storage.local_dir(directory, names) as local_dir:
+        try:
+            yield tf.train.load_checkpoint(os.path.join(local_dir, prefix))
+        except UNREADABLE as error:
+            raise UnreadableError(
+                "is no readable checkpoint; expected a prefix such as "
+                "DIR/model.ckpt-1000, or a directory of checkpoints"
+            ) from error
+
+
+def _locate(path: str) -> tuple[str, str]:
+    """Directory and prefix of a checkpoint; of a directory, its newest one."""
+    if storage.is_dir(path):
+        with storage.local_dir(path, [STATE_FILE]) as local_dir:
+            state = tf.train.get_checkpoint_state(local_dir)
+        newest = state.model_checkpoint_path if state else ""
+        return path, os.path.basename(newest)
+    directory, name = os.path.split(path)
+    return directory or ".", name.removesuffix(".index").split(".data-")[0]

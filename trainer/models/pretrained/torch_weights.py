@@ -1,0 +1,103 @@
+"""A state dict of PyTorch's libraries -> weights of ours."""
+
+import functools
+import json
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from trainer import storage
+from trainer.models import resnet
+from trainer.models.pretrained import (
+    safetensors_file,
+    torch_efficientnet,
+    torch_file,
+    torch_resnet,
+    torch_tensors,
+)
+from trainer.models.pretrained.source import UnreadableError, Weights
+
+SAFETENSORS_SUFFIX = ".safetensors"
+SUFFIXES = (SAFETENSORS_SUFFIX, ".pth", ".pt", ".bin")
+# What timm publishes beside its weights.
+CONFIG_FILE = "config.json"
+# What wrappers of models put before each name.
+WRAPPER = "module."
+
+
+def read_torch_weights(path: str, model_type: str) -> Weights:
+    """Reads a file of timm, torchvision or efficientnet_pytorch.
+
+    Args:
+        path: Ends with one of SUFFIXES.
+        model_type: A key of config.MODEL_IMAGE_SIZES.
+
+    Raises:
+        UnreadableError: If the file can't be read, or has none of their names.
+    """
+    if storage.find_size(path) is None:
+        raise UnreadableError("is not there; give the path of a file that is")
+    is_safe = path.endswith(SAFETENSORS_SUFFIX)
+    read = safetensors_file.read_safetensors if is_safe else torch_file.read_torch_file
+    with storage.local_file(path) as local:
+        tensors = {
+            name.removeprefix(WRAPPER): tensor for name, tensor in read(local).items()
+        }
+    if model_type in resnet.NUM_BLOCKS:
+        return _take_resnet(tensors)
+    return _take_efficientnet(tensors, model_type, path)
+
+
+def _take_resnet(tensors: Mapping[str, np.ndarray]) -> Weights:
+    if torch_resnet.STEM not in tensors:
+        raise UnreadableError(
+            f"has no {torch_resnet.STEM}, expected the names of a ResNet of "
+            "torchvision or timm; give one of the same --model_type"
+        )
+    renamed = _rename(tensors, torch_resnet.rename_layer)
+    return Weights(renamed, torch_resnet.VARIANT, "PyTorch, torchvision or timm")
+
+
+def _take_efficientnet(
+    tensors: Mapping[str, np.ndarray], model_type: str, path: str
+) -> Weights:
+    for stem, (library, names) in torch_efficientnet.STEMS.items():
+        if stem in tensors:
+            variant = torch_efficientnet.find_variant(
+                names, model_type, path, _read_config(path)
+            )
+            rename = functools.partial(
+                torch_efficientnet.rename_layer, names=names, model_type=model_type
+            )
+            return Weights(_rename(tensors, rename), variant, f"PyTorch, {library}")
+    raise UnreadableError(
+        f"has none of {', '.join(torch_efficientnet.STEMS)}, expected the names of an "
+        "EfficientNet of efficientnet_pytorch, timm or torchvision; give one of the "
+        "same --model_type"
+    )
+
+
+def _rename(
+    tensors: Mapping[str, np.ndarray], rename_layer: Callable[[str], str | None]
+) -> dict[str, np.ndarray]:
+    found = {}
+    for name, tensor in tensors.items():
+        layer, _, parameter = name.rpartition(".")
+        ours = rename_layer(layer)
+        if ours and parameter in torch_tensors.PARAMETERS:
+            path, value = torch_tensors.convert(ours, parameter, tensor)
+            found[path] = value
+    return found
+
+
+def _read_config(path: str) -> Mapping[str, Any]:
+    text = storage.read_text(os.path.join(os.path.dirname(path), CONFIG_FILE))
+    try:
+        content = json.loads(text or "{}")
+    except ValueError as error:
+        raise UnreadableError(
+            f"has a {CONFIG_FILE} beside it that is no JSON"
+        ) from error
+    return content if isinstance(content, dict) else {}
