@@ -6,7 +6,7 @@ import pytest
 from tests import networks
 from trainer import errors
 from trainer.models import normalization, pretrained
-from trainer.models.pretrained import keras_weights
+from trainer.models.pretrained import keras_file, keras_weights
 
 NAMES = {"resnet-50": "ResNet50", "efficientnet-b0": "EfficientNetB0"}
 LARGEST_LOGIT = 10.0
@@ -59,13 +59,29 @@ def test_the_network_answers_as_its_source(tmp_path, model_type, name):
     np.testing.assert_allclose(found, expected, atol=1e-3)
 
 
-@pytest.mark.parametrize("name", ["a.h5", "a.weights.h5", "a.keras"])
-def test_a_network_of_this_project_is_read_from_each_format(tmp_path, name):
+def test_a_network_of_this_project_answers_the_same(tmp_path):
     source = networks.build_random("resnet-18")
-    save = source.save_weights if name == "a.weights.h5" else source.save
-    save(tmp_path / name)
-    found = networks.answer(networks.load(tmp_path / name, "resnet-18"))
+    source.save_weights(tmp_path / "a.weights.h5")
+    found = networks.answer(networks.load(tmp_path / "a.weights.h5", "resnet-18"))
     np.testing.assert_allclose(found, networks.answer(source), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["a.h5", "a.weights.h5", "a.keras"])
+def test_layers_are_read_from_each_format(tmp_path, name):
+    layers = [
+        keras.layers.Conv2D(4, 3, name="first_conv"),
+        keras.layers.BatchNormalization(name="first_bn"),
+        # No code of a file is run, such as that of this layer.
+        keras.layers.Lambda(lambda pixels: pixels, name="harmless"),
+        keras.layers.Dense(2, name="predictions"),
+    ]
+    network = keras.Sequential([keras.Input([8, 8, 3]), *layers])
+    save = network.save_weights if name == "a.weights.h5" else network.save
+    save(tmp_path / name)
+    found = keras_file.read_keras_file(str(tmp_path / name))
+    for layer in (layers[0], layers[1], layers[3]):
+        for value, expected in zip(found[layer.name], layer.get_weights(), strict=True):
+            np.testing.assert_array_equal(value, expected)
 
 
 def test_weights_without_a_top_leave_the_head_at_random(tmp_path, caplog):
