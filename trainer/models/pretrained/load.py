@@ -4,8 +4,11 @@ import logging
 
 from trainer import errors
 from trainer.models.pretrained import (
+    imagenet_weights,
     keras_file,
     keras_weights,
+    kerashub_preset,
+    saved_model,
     tf_checkpoint,
     torch_weights,
 )
@@ -39,4 +42,10 @@ def _read(path: str, model_type: str) -> Weights:
         return torch_weights.read_torch_weights(path, model_type)
     if path.endswith(keras_file.SUFFIXES):
         return keras_weights.read_keras_weights(path, model_type)
+    if path == imagenet_weights.WORD:
+        return imagenet_weights.download_imagenet_weights(model_type)
+    if kerashub_preset.is_preset(path):
+        return kerashub_preset.read_preset(path)
+    if saved_model.is_saved_model(path):
+        return saved_model.read_saved_model(path, model_type)
     return tf_checkpoint.read_checkpoint(path, model_type)

@@ -73,7 +73,7 @@ def _take_efficientnet(
             )
             return Weights(_rename(tensors, rename), variant, f"PyTorch, {library}")
     raise UnreadableError(
-        f"has none of {', '.join(torch_efficientnet.STEMS)}, expected the names of an "
+        f"has no {', '.join(torch_efficientnet.STEMS)}, expected the names of an "
         "EfficientNet of efficientnet_pytorch, timm or torchvision; give one of the "
         "same --model_type"
     )
