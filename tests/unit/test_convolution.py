@@ -63,6 +63,19 @@ def test_gradients_in_bfloat16_are_those_of_float32(
         assert error < np.abs(other).max() / 100
 
 
+@pytest.mark.parametrize("dtype", [tf.float32, tf.bfloat16])
+def test_pictures_of_one_pixel_are_multiplied(dtype):
+    tensors = draw(1, 1, dtype)
+    options = {"strides": 1, "padding": "SAME"}
+    found = differentiate(lambda i, k: convolution.convolve(i, k, **options), *tensors)
+    exact = [tf.cast(tensor, tf.float32) for tensor in tensors]
+    expected = differentiate(lambda i, k: tf.nn.conv2d(i, k, **options), *exact)
+    for one, other in zip(found, expected, strict=True):
+        assert one.shape == other.shape
+        atol = 1e-5 if dtype == tf.float32 else np.abs(other).max() / 100
+        np.testing.assert_allclose(tf.cast(one, tf.float32), other, atol=atol)
+
+
 @pytest.mark.parametrize(("kernel_size", "strides"), [(1, 1), (3, 1), (3, 2), (7, 2)])
 @pytest.mark.parametrize("side", [8, 9])
 def test_even_padding_is_half_a_kernel_on_each_side(kernel_size, strides, side):

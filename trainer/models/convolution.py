@@ -93,6 +93,8 @@ def convolve(inputs: Any, kernel: Any, *, strides: int, padding: str) -> Any:
     Returns:
         [batch, height', width', filters] of the same type.
     """
+    if inputs.shape[1:3] == kernel.shape[:2] == (1, 1):
+        return _multiply_pixels(inputs, kernel)
     if tf.config.list_physical_devices("GPU"):
         return tf.nn.conv2d(inputs, kernel, strides, padding)
 
@@ -113,6 +115,15 @@ def convolve(inputs: Any, kernel: Any, *, strides: int, padding: str) -> Any:
         return outputs, compute_gradients
 
     return run(inputs, kernel)
+
+
+def _multiply_pixels(inputs: Any, kernel: Any) -> Any:
+    """Convolves pictures of one pixel, as a gate of squeeze and excitation has them.
+
+    A product of matrices starts in a tenth of the time that a convolution takes to.
+    """
+    products = tf.squeeze(_exact(inputs), [1, 2]) @ tf.squeeze(_exact(kernel), [0, 1])
+    return tf.cast(products[:, tf.newaxis, tf.newaxis], inputs.dtype)
 
 
 def _exact(tensor: Any) -> Any:
