@@ -103,6 +103,12 @@ class Container:
             assert time.monotonic() < deadline, self.log()
             time.sleep(0.05)
 
+    def cpu_secs(self):
+        """Processor time of process 1. Source: proc(5)."""
+        stat = self.engine.run_ok("exec", self.id, "cat", "/proc/1/stat")
+        user, system = map(int, stat.rpartition(")")[2].split()[11:13])
+        return (user + system) / os.sysconf("SC_CLK_TCK")
+
     def log(self):
         done = self.engine.run("logs", self.id)
         return done.stdout + done.stderr
