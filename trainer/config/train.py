@@ -32,6 +32,9 @@ MODEL_IMAGE_SIZES = {
     "efficientnet-lite4": 300,
 }
 
+# What --pretrained_checkpoint_path may be beside a path: published weights.
+IMAGENET = "imagenet"
+
 # Keyword arguments that tf.train.*Optimizer of TensorFlow 1 took, with its defaults.
 OPTIMIZER_ARGUMENTS: dict[str, dict[str, float | bool]] = {
     "momentum": {"momentum": 0.9, "use_nesterov": False},
