@@ -35,18 +35,16 @@ def main(library, name, pixels_path, output):
     torch = importlib.import_module("torch")
     torch.manual_seed(0)
     model, (mean, std) = build(library, name)
-    for key, tensor in model.state_dict().items():
-        # Not those of a new model: means of 0, variances of 1.
-        if key.endswith("running_mean"):
-            tensor.normal_(0, 0.1)
-        elif key.endswith("running_var"):
-            tensor.uniform_(0.01, 1.5)
-        elif key.endswith("weight") and tensor.ndim == 1:
-            tensor.uniform_(0.5, 1.0)
     pixels = (np.load(pixels_path) / 255 - np.array(mean)) / np.array(std)
     batch = torch.tensor(pixels.transpose(0, 3, 1, 2), dtype=torch.float32)
-    model.eval()
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = 1.0
     with torch.no_grad():
+        # Statistics of these pixels, as trained networks have: with others, values
+        # grow from layer to layer, and so do rounding errors.
+        model.train()(batch)
+        model.eval()
         logits = model(batch)
         # As great as those of trained networks, which are good to 1e-3 in float32.
         scale = LARGEST_LOGIT / logits.abs().max()

@@ -1,19 +1,15 @@
+import h5py
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
+from tests import networks
 from trainer import errors
-from trainer.models import factory, pretrained
+from trainer.models import normalization, pretrained
+from trainer.models.pretrained import keras_file, keras_weights
 
-SIDE = 64
-NUM_CLASSES = 7
 NAMES = {"resnet-50": "ResNet50", "efficientnet-b0": "EfficientNetB0"}
 LARGEST_LOGIT = 10.0
-
-
-def draw_pixels():
-    return np.random.default_rng(1).uniform(0, 255, [2, SIDE, SIDE, 3])
 
 
 def build_source(model_type, **options):
@@ -21,8 +17,8 @@ def build_source(model_type, **options):
     keras.utils.set_random_seed(0)
     source = getattr(keras.applications, NAMES[model_type])(
         weights=None,
-        input_shape=(SIDE, SIDE, 3),
-        classes=NUM_CLASSES,
+        input_shape=(networks.SIDE, networks.SIDE, 3),
+        classes=networks.NUM_CLASSES,
         classifier_activation=None,
         **options,
     )
@@ -36,7 +32,7 @@ def build_source(model_type, **options):
 
 
 def compute_logits(source, model_type):
-    pixels = draw_pixels()
+    pixels = networks.draw_pixels()
     if model_type == "resnet-50":
         pixels = keras.applications.resnet.preprocess_input(pixels)
     head = source.get_layer("predictions")
@@ -45,34 +41,81 @@ def compute_logits(source, model_type):
     return source.predict(pixels, verbose=0)
 
 
-def load(path, model_type, num_classes=NUM_CLASSES):
-    weights = pretrained.read_weights(str(path), model_type)
-    model = factory.build_model(
-        model_type,
-        weights.variant,
-        num_classes=num_classes,
-        image_size=SIDE,
-        precision="float32",
-        seed=0,
-    )
-    pretrained.load_weights(model, weights.tensors, str(path))
-    return model
+@pytest.mark.parametrize(
+    ("model_type", "name"),
+    [
+        ("resnet-50", "a.h5"),
+        ("efficientnet-b0", "a.weights.h5"),
+        pytest.param("efficientnet-b0", "a.keras", marks=pytest.mark.slow),
+        pytest.param("resnet-50", "a.keras", marks=pytest.mark.slow),
+    ],
+)
+def test_the_network_answers_as_its_source(tmp_path, model_type, name):
+    source = build_source(model_type)
+    expected = compute_logits(source, model_type)
+    save = source.save_weights if name == "a.weights.h5" else source.save
+    save(tmp_path / name)
+    found = networks.answer(networks.load(tmp_path / name, model_type))
+    np.testing.assert_allclose(found, expected, atol=1e-3)
 
 
-@pytest.fixture(scope="module", params=list(NAMES))
-def source(request):
-    """A network, its type, and what it answers."""
-    source = build_source(request.param)
-    expected = compute_logits(source, request.param)
-    # Reading of names must not depend on how many layers a process has built.
-    return source, request.param, expected
+def test_a_network_of_this_project_answers_the_same(tmp_path):
+    source = networks.build_random("resnet-18")
+    source.save_weights(tmp_path / "a.weights.h5")
+    found = networks.answer(networks.load(tmp_path / "a.weights.h5", "resnet-18"))
+    np.testing.assert_allclose(found, networks.answer(source), atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["a.h5", "a.weights.h5", "a.keras"])
-def test_the_network_answers_as_its_source(tmp_path, source, name):
-    network, model_type, expected = source
+def test_layers_are_read_from_each_format(tmp_path, name):
+    layers = [
+        keras.layers.Conv2D(4, 3, name="first_conv"),
+        keras.layers.BatchNormalization(name="first_bn"),
+        # No code of a file is run, such as that of this layer.
+        keras.layers.Lambda(lambda pixels: pixels, name="harmless"),
+        keras.layers.Dense(2, name="predictions"),
+    ]
+    network = keras.Sequential([keras.Input([8, 8, 3]), *layers])
     save = network.save_weights if name == "a.weights.h5" else network.save
     save(tmp_path / name)
-    model = load(tmp_path / name, model_type)
-    found = model(tf.constant(draw_pixels(), tf.float32), training=False)
-    np.testing.assert_allclose(found, expected, atol=1e-3)
+    found = keras_file.read_keras_file(str(tmp_path / name))
+    for layer in (layers[0], layers[1], layers[3]):
+        for value, expected in zip(found[layer.name], layer.get_weights(), strict=True):
+            np.testing.assert_array_equal(value, expected)
+
+
+def test_weights_without_a_top_leave_the_head_at_random(tmp_path, caplog):
+    caplog.set_level("INFO")
+    source = networks.build_random("resnet-18")
+    body = keras.Model(source.inputs, source.get_layer("avg_pool").output)
+    body.save_weights(tmp_path / "a.weights.h5")
+    networks.load(tmp_path / "a.weights.h5", "resnet-18")
+    assert (
+        "at random, absent there: predictions/kernel, predictions/bias" in caplog.text
+    )
+
+
+def test_published_deviations_are_known():
+    mean, deviations = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
+    values = [np.float32(mean), np.float32(deviations), np.int64(0)]
+    weights = keras_weights.take_layers({"normalization": values}, "efficientnet-b0")
+    np.testing.assert_allclose(
+        weights.variant.normalization, normalization.IMAGENET, rtol=1e-6
+    )
+
+
+@pytest.mark.parametrize("name", ["a.h5", "a.weights.h5", "a.keras"])
+def test_what_is_no_file_of_keras_is_refused(tmp_path, name):
+    path = str(tmp_path / name)
+    with pytest.raises(errors.ConfigError, match=f"{name} is not there"):
+        pretrained.read_weights(path, "resnet-18")
+    (tmp_path / name).write_text("nothing")
+    with pytest.raises(errors.ConfigError, match="is damaged, or no file of Keras"):
+        pretrained.read_weights(path, "resnet-18")
+
+
+def test_a_file_without_names_of_layers_is_refused(tmp_path):
+    with h5py.File(tmp_path / "a.weights.h5", "w") as file:
+        file["layers/conv2d/vars/0"] = np.zeros(3)
+    with pytest.raises(errors.ConfigError, match="does not tell the names of its lay"):
+        pretrained.read_weights(str(tmp_path / "a.weights.h5"), "resnet-18")

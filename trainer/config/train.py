@@ -32,6 +32,9 @@ MODEL_IMAGE_SIZES = {
     "efficientnet-lite4": 300,
 }
 
+# What --pretrained_checkpoint_path may be beside a path: published weights.
+IMAGENET = "imagenet"
+
 # Keyword arguments that tf.train.*Optimizer of TensorFlow 1 took, with its defaults.
 OPTIMIZER_ARGUMENTS: dict[str, dict[str, float | bool]] = {
     "momentum": {"momentum": 0.9, "use_nesterov": False},
@@ -128,8 +131,12 @@ class TrainConfig(CopiesFiles, KnowsGiven):
     )
     pretrained_checkpoint_path: str = knob(
         "",
-        "Checkpoint, or directory of checkpoints, to start from; variables that it "
-        "lacks or has in another shape start at random. Default: all at random.",
+        "Weights to start from: checkpoints/ of another job, a checkpoint of "
+        "tensorflow/tpu, a .pth or .safetensors of timm, torchvision or "
+        "efficientnet_pytorch, a .h5, .weights.h5 or .keras of keras.applications, a "
+        "folder with a KerasHub preset or a SavedModel, or the word imagenet, which "
+        "downloads. What they lack or have in another shape starts at random. "
+        "Default: all at random.",
     )
     fine_tune: str = knob(
         "auto",

@@ -13,8 +13,8 @@ import tensorflow as tf
 class Normalization(NamedTuple):
     """(pixels - means) / deviations, by channel: red, green, blue, in 0..255."""
 
-    means: tuple[float, float, float]
-    deviations: tuple[float, float, float]
+    means: tuple[float, ...]
+    deviations: tuple[float, ...]
 
 
 # Source: docs/contract.md, "Preprocessing".

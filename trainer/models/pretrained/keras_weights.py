@@ -44,19 +44,30 @@ def read_keras_weights(path: str, model_type: str) -> Weights:
     if storage.find_size(path) is None:
         raise UnreadableError("is not there; give the path of a file that is")
     with storage.local_file(path) as local:
-        layers = keras_file.read_keras_file(local)
+        return take_layers(keras_file.read_keras_file(local), model_type)
+
+
+def take_layers(layers: Layers, model_type: str) -> Weights:
+    """Gives the variables of layers our names, and finds out how they compute.
+
+    Args:
+        layers: Of keras.applications, or of a network of this project.
+        model_type: A key of config.MODEL_IMAGE_SIZES.
+    """
     if model_type in resnet.NUM_BLOCKS:
         # Ours have no biases before batch normalisation.
         if len(layers.get(STEM, [])) == 2:
             _fold_biases(layers)
             kernel, *_ = layers[STEM]
             layers[STEM] = [kernel[:, :, ::-1]]
-            return Weights(_name(layers), RESNET, "Keras, keras.applications' ResNet")
+            return Weights(
+                name_variables(layers), RESNET, "Keras, keras.applications' ResNet"
+            )
     elif len(layers.get(NORMALIZATION, [])) >= 2:
         variant = _find_efficientnet_variant(layers[NORMALIZATION], model_type)
-        return Weights(_name(layers), variant, "Keras, keras.applications")
+        return Weights(name_variables(layers), variant, "Keras, keras.applications")
     variant = factory.default_variant(model_type)
-    return Weights(_name(layers), variant, "Keras, a network of this project")
+    return Weights(name_variables(layers), variant, "Keras, a network of this project")
 
 
 def _find_efficientnet_variant(values: list[np.ndarray], model_type: str) -> Variant:
@@ -88,7 +99,8 @@ def _fold_biases(layers: Layers) -> None:
             layers[name] = values[:1]
 
 
-def _name(layers: Layers) -> dict[str, np.ndarray]:
+def name_variables(layers: Layers) -> dict[str, np.ndarray]:
+    """The variables of layers that have our names, by their paths."""
     return {
         f"{name}/{variable}": value
         for name, values in layers.items()

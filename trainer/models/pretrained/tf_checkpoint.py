@@ -6,19 +6,24 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
+from tensorflow.core.protobuf import trackable_object_graph_pb2
 
 from trainer import storage
 from trainer.models import factory
 from trainer.models import variant as variants
 from trainer.models.pretrained import tpu_names
 from trainer.models.pretrained.source import UnreadableError, Weights
+from trainer.models.variant import Variant
 
 # In which TensorFlow says which checkpoint is the newest.
 STATE_FILE = "checkpoint"
 # Names of trainer/training: a JSON text beside the variables, and what it has.
 JOB_STATE = "job_state"
 VARIANT = "variant"
+# What TensorFlow 2 calls a variable, under its place among the objects of a program.
+OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 # What TensorFlow raises for damaged, absent and foreign files, and for no path at all.
 UNREADABLE = (tf.errors.OpError, ValueError, LookupError, RuntimeError, TypeError)
 
@@ -35,22 +40,37 @@ def read_checkpoint(path: str, model_type: str) -> Weights:
         UnreadableError: If there is no checkpoint, or it is damaged.
     """
     with _open(path) as reader:
-        dtypes = reader.get_variable_to_dtype_map()
-        tensors = {
-            name: reader.get_tensor(name)
-            for name, dtype in dtypes.items()
-            if dtype != tf.string
-        }
-        variant = factory.default_variant(model_type)
-        if JOB_STATE in dtypes:
-            job_state = json.loads(reader.get_tensor(JOB_STATE))
-            # Checkpoints of 1.x say nothing: there was one way to compute a network.
-            if VARIANT in job_state:
-                variant = variants.restore(job_state[VARIANT])
+        tensors = _read_tensors(reader)
+        variant = _find_variant(reader, model_type)
     if tpu_names.is_tpu_checkpoint(tensors):
         renamed = tpu_names.rename_tpu(tensors, model_type)
-        return Weights(renamed, variant, "checkpoint of tensorflow/tpu")
-    return Weights(tensors, variant, "checkpoint of an earlier job")
+        return Weights(renamed, variant, "variables of tensorflow/tpu")
+    return Weights(tensors, variant, "variables under the names of this project")
+
+
+def _read_tensors(reader: Any) -> dict[str, np.ndarray]:
+    """All that is no text, by the names of the variables."""
+    dtypes = reader.get_variable_to_dtype_map()
+    names = {name: name for name, dtype in dtypes.items() if dtype != tf.string}
+    if OBJECT_GRAPH in dtypes:
+        graph = trackable_object_graph_pb2.TrackableObjectGraph()
+        graph.ParseFromString(reader.get_tensor(OBJECT_GRAPH))
+        names |= {
+            value.full_name: value.checkpoint_key
+            for node in graph.nodes
+            for value in node.attributes
+            if value.checkpoint_key in names
+        }
+    return {name: reader.get_tensor(key) for name, key in names.items()}
+
+
+def _find_variant(reader: Any, model_type: str) -> Variant:
+    """What a job says; those of earlier versions had one way to compute a network."""
+    if reader.has_tensor(JOB_STATE):
+        job_state = json.loads(reader.get_tensor(JOB_STATE))
+        if VARIANT in job_state:
+            return variants.restore(job_state[VARIANT])
+    return factory.default_variant(model_type)
 
 
 @contextlib.contextmanager
