@@ -9,6 +9,7 @@ not seen. Exit code 1 if its accuracy is below 95 %.
 
 import argparse
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from collections.abc import Sequence
 
 from trainer import environment
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+SCRIPTS = pathlib.Path(__file__).resolve().parent
 EXPECTED_ACCURACY = 0.95
 NUM_CLASSES = 10
 
@@ -29,7 +30,7 @@ def main(argv: Sequence[str]) -> int:
     if work_dir.exists():
         print(f"--work_dir={work_dir} exists; remove it or name another.")
         return 1
-    _run("scripts/make_digits.py", f"--output_dir={work_dir}/digits")
+    _run(os.path.relpath(SCRIPTS / "make_digits.py"), f"--output_dir={work_dir}/digits")
     _run(
         "-m",
         "trainer.task",
@@ -61,7 +62,7 @@ def _training_flags(work_dir: pathlib.Path) -> list[str]:
 def _run(*arguments: str) -> None:
     """Shows a command as a user would type it, and runs it."""
     print(f"\n$ python {' '.join(arguments)}", flush=True)
-    subprocess.run([sys.executable, *arguments], cwd=ROOT, check=True)
+    subprocess.run([sys.executable, *arguments], check=True)
 
 
 def _predict(work_dir: pathlib.Path) -> None:

@@ -35,11 +35,14 @@ def training(source, *, batch_size=3, seed=0, start_step=0):
     )
 
 
-def evaluation(source, *, batch_size=3, num_images=0):
-    batches = pipeline.EvaluationInput(
+def build_evaluation(source, *, batch_size=3, num_images=0):
+    return pipeline.EvaluationInput(
         source, image_size=8, batch_size=batch_size, num_images=num_images
     )
-    return list(batches.open(0))
+
+
+def evaluation(source, **arguments):
+    return list(build_evaluation(source, **arguments).open(0))
 
 
 def labels_of(batches, num_batches):
@@ -92,6 +95,12 @@ def test_batches_have_a_static_shape(tmp_path):
     assert images == tf.TensorSpec([3, 8, 8, 3], tf.float32)
     assert labels == tf.TensorSpec([3], tf.int32)
     assert weights == tf.TensorSpec([3], tf.float32)
+
+
+def test_no_tuner_has_to_be_waited_for_when_batches_are_closed(tmp_path):
+    source = build_source(tmp_path / "a")
+    for batches in (build_training(source), build_evaluation(source)):
+        assert batches.open(0).options().autotune.enabled is False
 
 
 @pytest.mark.parametrize("label_offset", [0, 1])

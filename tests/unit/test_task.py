@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from trainer import __version__, errors, flags, task
+from trainer import __version__, errors, flags, task, words
 from trainer.report import write
 from trainer.training import experiment
 
@@ -22,9 +22,9 @@ TRAIN = [
 def jobs(monkeypatch):
     """Words that record what they were asked to do."""
     seen = []
-    for name, word in task.WORDS.items():
+    for name, word in words.WORDS.items():
         run = lambda job, name=name: seen.append((name, job))  # noqa: E731
-        monkeypatch.setitem(task.WORDS, name, word._replace(run=run))
+        monkeypatch.setitem(words.WORDS, name, word._replace(run=run))
     return seen
 
 
@@ -66,14 +66,36 @@ def test_on_vertex_ai_the_job_dir_has_a_default(jobs, monkeypatch):
     assert [job.job_dir for _, job in jobs] == ["gs://b/out/1", "c"]
 
 
-@pytest.mark.parametrize("word", [[], ["train"], ["convert"], ["tune"]])
 @pytest.mark.parametrize("flag", sorted(flags.HELP_FLAGS))
-def test_help_ends_with_0(capsys, word, flag):
-    assert task.main([*word, flag]) == 0
+def test_help_alone_lists_words_and_the_flags_of_train(capsys, flag):
+    assert task.main([flag]) == 0
     text = capsys.readouterr().out
-    assert "Usage: python -m trainer.task" in text
-    assert ("--images_dir" if word == ["convert"] else "--max_steps") in text
+    assert text.startswith("Usage: python -m trainer.task [WORD] --flag=value ...\n")
+    assert all(f"\n  {name} " in text for name in words.WORDS)
+    assert "--max_steps" in text
     assert max(map(len, text.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("name", words.WORDS)
+def test_help_of_a_word_is_of_that_word_only(capsys, name):
+    assert task.main([*name.split(), "--help"]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith(f"Usage: python -m trainer.task {name} --flag=value ...\n")
+    assert f"\n  python -m trainer.task {name} \\\n" in text
+    assert [one for one in words.WORDS if f"\n  {one} " in text] == []
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_help_of_a_family_lists_its_words(capsys):
+    assert task.main(["jobs", "--help"]) == 0
+    text = capsys.readouterr().out
+    assert "jobs submit training" in text
+    assert "convert" not in text
+
+
+def test_help_of_an_unknown_word_names_the_known_ones(caplog):
+    assert task.main(["serv", "--help"]) == 1
+    assert "Unknown word 'serv'" in caplog.text
 
 
 def test_the_version_is_printed(capsys):
@@ -81,20 +103,12 @@ def test_the_version_is_printed(capsys):
     assert capsys.readouterr().out == f"{__version__}\n"
 
 
-@pytest.mark.parametrize("name", [name for name in task.WORDS if " " in name])
-def test_help_of_the_jobs_words_fits_a_terminal(capsys, name):
-    assert task.main([*name.split(), "--help"]) == 0
-    text = capsys.readouterr().out
-    assert f"python -m trainer.task {name}" in text
-    assert max(map(len, text.splitlines())) <= 80
-
-
 def fail_with(monkeypatch, error):
     def run(_):
         raise error
 
-    word = task.WORDS["train"]._replace(run=run)
-    monkeypatch.setitem(task.WORDS, "train", word)
+    word = words.WORDS["train"]._replace(run=run)
+    monkeypatch.setitem(words.WORDS, "train", word)
 
 
 def test_an_owners_mistake_ends_with_1_and_no_traceback(monkeypatch, caplog):
@@ -121,8 +135,8 @@ def test_ctrl_c_ends_with_130_and_no_traceback(monkeypatch, caplog):
 
 
 def test_the_exit_code_of_a_word_is_passed_on(monkeypatch):
-    word = task.WORDS["train"]._replace(run=lambda _: 143)
-    monkeypatch.setitem(task.WORDS, "train", word)
+    word = words.WORDS["train"]._replace(run=lambda _: 143)
+    monkeypatch.setitem(words.WORDS, "train", word)
     assert task.main(TRAIN) == 143
 
 

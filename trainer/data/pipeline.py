@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from trainer import errors
+from trainer import environment, errors
 from trainer.data import augmentation, examples, images, tfrecord
 from trainer.data.bad_records import BadRecords
 from trainer.data.order import Order
@@ -129,6 +129,19 @@ class ExampleSource:
             return None
 
 
+def _without_autotuning() -> tf.data.Options:
+    """Parallel calls are as many as cores, so there is nothing to tune.
+
+    The tuner's thread costs its share of the processor, and may not hear that the
+    dataset is closed: CancellationManager calls back before it says that it is
+    cancelled. Closing then waits for the tuner's next look, for as long as the dataset
+    has been open, up to a minute.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return options
+
+
 class TrainingInput:
     """Endless batches of pictures, each at random in another form."""
 
@@ -173,9 +186,10 @@ class TrainingInput:
             tf.data.Dataset.counter(step * self._batch_size, READ_BATCH)
             .map(self._read, num_parallel_calls=1)
             .unbatch()
-            .map(self._decode, num_parallel_calls=tf.data.AUTOTUNE)
+            .map(self._decode, num_parallel_calls=environment.num_cores())
             .batch(self._batch_size, drop_remainder=True)
             .prefetch(PREFETCHED_BATCHES)
+            .with_options(_without_autotuning())
         )
 
     def mark_undecodable(self, step: int) -> bool:
@@ -260,9 +274,10 @@ class EvaluationInput:
             .batch(READ_BATCH)
             .map(self._read, num_parallel_calls=1)
             .unbatch()
-            .map(self._decode, num_parallel_calls=tf.data.AUTOTUNE)
+            .map(self._decode, num_parallel_calls=environment.num_cores())
             .batch(self._batch_size, drop_remainder=True)
             .prefetch(PREFETCHED_BATCHES)
+            .with_options(_without_autotuning())
         )
 
     def read(self) -> Iterator[Any]:
