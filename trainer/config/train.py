@@ -399,6 +399,12 @@ class TrainConfig(CopiesFiles, KnowsGiven):
                 f"--warmup_steps={self.warmup_steps} is not below "
                 f"--max_steps={self.max_steps}: the whole job is warm-up."
             )
+        is_frozen = self.fine_tune in ("head", "gradual")
+        if is_frozen and not self.pretrained_checkpoint_path:
+            yield (
+                f"--fine_tune={self.fine_tune} without --pretrained_checkpoint_path "
+                "trains the classifier on features of random weights."
+            )
 
     def _problems_of_time(self) -> Iterator[str]:
         if self.max_minutes and self.learning_rate_decay_type != "cosine":
