@@ -305,3 +305,10 @@ def test_a_batch_on_this_machine_has_no_use_for_a_region():
     job = config.BatchPredictConfig("model", "JSON", ("a",), "out", region="r")
     (problem,) = job.problems()
     assert problem.startswith("--region=r is for --runner=DataflowRunner only")
+
+
+@pytest.mark.parametrize("kind", ["head", "gradual"])
+def test_frozen_random_weights_are_warned_of(kind):
+    (warning,) = build(fine_tune=kind).warnings()
+    assert f"--fine_tune={kind} without --pretrained_checkpoint_path" in warning
+    assert not list(build(fine_tune=kind, pretrained_checkpoint_path="a").warnings())

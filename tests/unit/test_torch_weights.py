@@ -143,6 +143,16 @@ def test_timms_config_says_it_better(tmp_path):
     assert variant.normalization == ((127.5,) * 3, (63.75,) * 3)
 
 
+def test_a_folder_as_hugging_face_has_it_is_read(tmp_path):
+    content = {"pretrained_cfg": {"mean": [0.5] * 3, "std": [0.25] * 3}}
+    (tmp_path / "config.json").write_text(json.dumps(content))
+    stem = np.zeros([64, 3, 7, 7], np.float32)
+    write_safetensors(tmp_path / "model.safetensors", {"conv1.weight": ("F32", stem)})
+    weights = pretrained.read_weights(str(tmp_path), "resnet-18")
+    assert weights.variant.pool_padding == "EVEN"
+    assert weights.variant.normalization == ((127.5,) * 3, (63.75,) * 3)
+
+
 def test_timms_file_under_another_name_is_refused(tmp_path):
     path = write_timm(tmp_path / "best.pth")
     with pytest.raises(errors.ConfigError, match=r"best.pth has timm's names, .* name"):

@@ -23,10 +23,16 @@ from trainer.config.jobs import (
 from trainer.config.predict import PredictConfig
 from trainer.config.report import ReportConfig
 from trainer.config.serve import ServeConfig
-from trainer.config.train import MODEL_IMAGE_SIZES, OPTIMIZER_ARGUMENTS, TrainConfig
+from trainer.config.train import (
+    IMAGENET,
+    MODEL_IMAGE_SIZES,
+    OPTIMIZER_ARGUMENTS,
+    TrainConfig,
+)
 from trainer.config.tune import TuneConfig
 
 __all__ = [
+    "IMAGENET",
     "MODEL_IMAGE_SIZES",
     "OPTIMIZER_ARGUMENTS",
     "BatchPredictConfig",

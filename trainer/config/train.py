@@ -32,6 +32,9 @@ MODEL_IMAGE_SIZES = {
     "efficientnet-lite4": 300,
 }
 
+# What --pretrained_checkpoint_path may be beside a path: published weights.
+IMAGENET = "imagenet"
+
 # Keyword arguments that tf.train.*Optimizer of TensorFlow 1 took, with its defaults.
 OPTIMIZER_ARGUMENTS: dict[str, dict[str, float | bool]] = {
     "momentum": {"momentum": 0.9, "use_nesterov": False},
@@ -395,6 +398,12 @@ class TrainConfig(CopiesFiles, KnowsGiven):
             yield (
                 f"--warmup_steps={self.warmup_steps} is not below "
                 f"--max_steps={self.max_steps}: the whole job is warm-up."
+            )
+        is_frozen = self.fine_tune in ("head", "gradual")
+        if is_frozen and not self.pretrained_checkpoint_path:
+            yield (
+                f"--fine_tune={self.fine_tune} without --pretrained_checkpoint_path "
+                "trains the classifier on features of random weights."
             )
 
     def _problems_of_time(self) -> Iterator[str]:

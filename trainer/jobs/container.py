@@ -47,6 +47,6 @@ def find_folders(train: config.TrainConfig) -> Iterator[str]:
     """Folders that hold what flags name by a local path."""
     for flag in _PATH_FLAGS:
         path = getattr(train, flag)
-        if path and not storage.is_gs(path):
+        if path not in ("", config.IMAGENET) and not storage.is_gs(path):
             is_root = flag in ("job_dir", "cache_dir")
             yield os.path.abspath(path if is_root else os.path.dirname(path))

@@ -108,7 +108,8 @@ def _problems(description: Description, train: config.TrainConfig) -> Iterator[s
         "pretrained_checkpoint_path",
     ):
         path = getattr(train, flag)
-        if path and not storage.takes_whole_files(path):
+        is_named = path in ("", config.IMAGENET)
+        if not is_named and not storage.takes_whole_files(path):
             yield f"--{flag} must be on gs:// for Vertex AI, got {path}."
 
 

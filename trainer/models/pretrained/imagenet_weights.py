@@ -5,7 +5,6 @@ import keras
 from trainer.models.pretrained import keras_weights
 from trainer.models.pretrained.source import UnreadableError, Weights
 
-WORD = "imagenet"
 NETWORKS = {
     "resnet-50": "ResNet50",
     "resnet-101": "ResNet101",
@@ -29,7 +28,7 @@ def download_imagenet_weights(model_type: str) -> Weights:
             "file, such as a .pth of PyTorch"
         )
     try:
-        source = getattr(keras.applications, NETWORKS[model_type])(weights=WORD)
+        source = getattr(keras.applications, NETWORKS[model_type])(weights="imagenet")
     # Keras raises bare exceptions when a download fails.
     except Exception as error:
         raise UnreadableError(

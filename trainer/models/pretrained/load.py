@@ -2,7 +2,7 @@
 
 import logging
 
-from trainer import errors
+from trainer import config, errors
 from trainer.models.pretrained import (
     imagenet_weights,
     keras_file,
@@ -10,6 +10,7 @@ from trainer.models.pretrained import (
     kerashub_preset,
     saved_model,
     tf_checkpoint,
+    timm_config,
     torch_weights,
 )
 from trainer.models.pretrained.source import UnreadableError, Weights
@@ -38,11 +39,12 @@ def read_weights(path: str, model_type: str) -> Weights:
 
 
 def _read(path: str, model_type: str) -> Weights:
-    if path.endswith(torch_weights.SUFFIXES):
-        return torch_weights.read_torch_weights(path, model_type)
+    torch_path = timm_config.find_weights(path)
+    if torch_path.endswith(torch_weights.SUFFIXES):
+        return torch_weights.read_torch_weights(torch_path, model_type)
     if path.endswith(keras_file.SUFFIXES):
         return keras_weights.read_keras_weights(path, model_type)
-    if path == imagenet_weights.WORD:
+    if path == config.IMAGENET:
         return imagenet_weights.download_imagenet_weights(model_type)
     if kerashub_preset.is_preset(path):
         return kerashub_preset.read_preset(path)

@@ -45,6 +45,12 @@ def load_weights(
     skipped = {name: variables[name] for name in variables if name not in matched}
     _report_reshaped(skipped, tensors)
     _report_absent([name for name in skipped if name not in tensors])
+    if not all(name.startswith(HEAD) for name in skipped):
+        logging.warning(
+            "%s lacks more than the classes: the network is not quite its source; "
+            "compare --model_type with it.",
+            path,
+        )
 
 
 def _report_reshaped(

@@ -7,6 +7,7 @@ from typing import Any
 
 from trainer.models import efficientnet, factory
 from trainer.models.normalization import IMAGENET, Normalization
+from trainer.models.pretrained import timm_config
 from trainer.models.pretrained.source import UnreadableError
 from trainer.models.variant import Variant
 
@@ -153,11 +154,7 @@ def _find_timm_variant(tpu: Variant, path: str, config: Mapping[str, Any]) -> Va
     normalization = IMAGENET
     if is_from_tensorflow and re.search(r"lite|[._]ap[._-]", match[0]):
         normalization = HALF
-    numbers = {**config, **config.get("pretrained_cfg", {})}
-    if "mean" in numbers and "std" in numbers:
-        normalization = Normalization(
-            *(tuple(255 * one for one in numbers[key]) for key in ("mean", "std"))
-        )
+    normalization = timm_config.find_normalization(config, normalization)
     if is_from_tensorflow:
         return dataclasses.replace(tpu, normalization=normalization)
     return Variant(normalization, 1e-5, "EVEN")

@@ -1,10 +1,8 @@
 """A state dict of PyTorch's libraries -> weights of ours."""
 
+import dataclasses
 import functools
-import json
-import os
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import numpy as np
 
@@ -12,6 +10,7 @@ from trainer import storage
 from trainer.models import resnet
 from trainer.models.pretrained import (
     safetensors_file,
+    timm_config,
     torch_efficientnet,
     torch_file,
     torch_resnet,
@@ -21,8 +20,6 @@ from trainer.models.pretrained.source import UnreadableError, Weights
 
 SAFETENSORS_SUFFIX = ".safetensors"
 SUFFIXES = (SAFETENSORS_SUFFIX, ".pth", ".pt", ".bin")
-# What timm publishes beside its weights.
-CONFIG_FILE = "config.json"
 # What wrappers of models put before each name.
 WRAPPER = "module."
 
@@ -46,18 +43,23 @@ def read_torch_weights(path: str, model_type: str) -> Weights:
             name.removeprefix(WRAPPER): tensor for name, tensor in read(local).items()
         }
     if model_type in resnet.NUM_BLOCKS:
-        return _take_resnet(tensors)
+        return _take_resnet(tensors, path)
     return _take_efficientnet(tensors, model_type, path)
 
 
-def _take_resnet(tensors: Mapping[str, np.ndarray]) -> Weights:
+def _take_resnet(tensors: Mapping[str, np.ndarray], path: str) -> Weights:
     if torch_resnet.STEM not in tensors:
         raise UnreadableError(
             f"has no {torch_resnet.STEM}, expected the names of a ResNet of "
             "torchvision or timm; give one of the same --model_type"
         )
     renamed = _rename(tensors, torch_resnet.rename_layer)
-    return Weights(renamed, torch_resnet.VARIANT, "PyTorch, torchvision or timm")
+    default = torch_resnet.VARIANT
+    normalization = timm_config.find_normalization(
+        timm_config.read_config(path), default.normalization
+    )
+    variant = dataclasses.replace(default, normalization=normalization)
+    return Weights(renamed, variant, "PyTorch, torchvision or timm")
 
 
 def _take_efficientnet(
@@ -66,7 +68,7 @@ def _take_efficientnet(
     for stem, (library, names) in torch_efficientnet.STEMS.items():
         if stem in tensors:
             variant = torch_efficientnet.find_variant(
-                names, model_type, path, _read_config(path)
+                names, model_type, path, timm_config.read_config(path)
             )
             rename = functools.partial(
                 torch_efficientnet.rename_layer, names=names, model_type=model_type
@@ -90,14 +92,3 @@ def _rename(
             path, value = torch_tensors.convert(ours, parameter, tensor)
             found[path] = value
     return found
-
-
-def _read_config(path: str) -> Mapping[str, Any]:
-    text = storage.read_text(os.path.join(os.path.dirname(path), CONFIG_FILE))
-    try:
-        content = json.loads(text or "{}")
-    except ValueError as error:
-        raise UnreadableError(
-            f"has a {CONFIG_FILE} beside it that is no JSON"
-        ) from error
-    return content if isinstance(content, dict) else {}
