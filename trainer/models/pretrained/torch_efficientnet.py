@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from trainer.models import efficientnet, factory
-from trainer.models.normalization import IMAGENET, Normalization
+from trainer.models.normalization import HALF, IMAGENET
 from trainer.models.pretrained import timm_config
 from trainer.models.pretrained.source import UnreadableError
 from trainer.models.variant import Variant
@@ -79,7 +79,6 @@ STEMS = {
     "conv_stem.weight": ("timm", TIMM),
     "features.0.0.weight": ("torchvision", TORCHVISION),
 }
-HALF = Normalization((127.5,) * 3, (127.5,) * 3)
 # Models that torchvision builds with TensorFlow's epsilon.
 LARGE = ("efficientnet-b5", "efficientnet-b6", "efficientnet-b7")
 
