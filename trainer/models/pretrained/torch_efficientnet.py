@@ -96,13 +96,14 @@ def rename_layer(layer: str, names: Mapping[str, str], model_type: str) -> str |
         if match is not None:
             found = match.groupdict()
             block = _find_block(found, names, model_type)
-            return ours.format(block=block, **found) if block else None
+            return None if block is None else ours.format(block=block, **found)
     return None
 
 
 def _find_block(
     found: Mapping[str, str], names: Mapping[str, str], model_type: str
 ) -> str | None:
+    """The block that a match is in: "" for none, None if there is no such block."""
     blocks = efficientnet.list_blocks(model_type)
     if "number" in found:
         number = int(found["number"])
@@ -111,7 +112,7 @@ def _find_block(
         stage = int(found["stage"]) + (names is TIMM)
         name = f"block{stage}{chr(ord('a') + int(found['place']))}"
         return name if name in blocks else None
-    return "none"
+    return ""
 
 
 def find_variant(
