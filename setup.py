@@ -43,6 +43,8 @@ setuptools.setup(
         # Our retries go below gcsfs's own, which takes a private attribute.
         "gcsfs==2026.10.1",
         "google-crc32c>=1.7,<2",
+        # Keras' files of weights.
+        "h5py>=3.14,<4",
         # Perceptual hashes for inspect.
         "imagehash>=4.3.2,<5",
         "keras==3.15.1",

@@ -17,7 +17,7 @@ LARGEST_LOGIT = 10.0
 IMAGENET = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
 
 
-def build(library, name):
+def build(library, name, side):
     """A network, and the mean and deviation of its pixels."""
     if library == "timm":
         model = importlib.import_module("timm").create_model(
@@ -28,14 +28,17 @@ def build(library, name):
         models = importlib.import_module("torchvision").models
         return getattr(models, name)(num_classes=NUM_CLASSES), IMAGENET
     models = importlib.import_module("efficientnet_pytorch").EfficientNet
-    return models.from_name(name, num_classes=NUM_CLASSES), IMAGENET
+    # It pads for one size of pictures.
+    options = {"num_classes": NUM_CLASSES, "image_size": side}
+    return models.from_name(name, **options), IMAGENET
 
 
 def main(library, name, pixels_path, output):
     torch = importlib.import_module("torch")
     torch.manual_seed(0)
-    model, (mean, std) = build(library, name)
-    pixels = (np.load(pixels_path) / 255 - np.array(mean)) / np.array(std)
+    pixels = np.load(pixels_path)
+    model, (mean, std) = build(library, name, pixels.shape[1])
+    pixels = (pixels / 255 - np.array(mean)) / np.array(std)
     batch = torch.tensor(pixels.transpose(0, 3, 1, 2), dtype=torch.float32)
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm2d):

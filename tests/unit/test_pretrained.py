@@ -77,3 +77,8 @@ def test_what_is_no_checkpoint_is_refused(tmp_path, name):
     (tmp_path / "text.ckpt").write_text("no checkpoint")
     with pytest.raises(errors.ConfigError, match="is no readable checkpoint"):
         load(build_model(), str(tmp_path / name))
+
+
+def test_a_web_address_is_refused():
+    with pytest.raises(errors.ConfigError, match="is a web address; download what"):
+        pretrained.read_weights("https://tfhub.dev/x/1", "resnet-18")

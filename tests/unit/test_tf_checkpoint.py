@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from tests import networks
 from trainer import errors
-from trainer.models import pretrained
+from trainer.models import normalization, pretrained
 
 BATCH_NORM = ("gamma", "beta", "moving_mean", "moving_variance")
 
@@ -102,3 +102,15 @@ def test_the_small_resnets_of_tensorflow_tpu_are_other_networks(tmp_path):
     path = write(tmp_path, {"conv2d/kernel": np.ones([7, 7, 3, 64], np.float32)})
     with pytest.raises(errors.ConfigError, match="a projection in its first block"):
         pretrained.read_weights(path, "resnet-18")
+
+
+def test_adversarial_weights_take_other_pixels(tmp_path):
+    (tmp_path / "advprop").mkdir()
+    kernel = np.ones([3, 3, 3, 32], np.float32)
+    tensors = {"efficientnet-b0/stem/conv2d/kernel": kernel}
+    for folder, expected in (
+        (tmp_path, normalization.IMAGENET),
+        (tmp_path / "advprop", normalization.HALF),
+    ):
+        weights = pretrained.read_weights(write(folder, tensors), "efficientnet-b0")
+        assert weights.variant.normalization == expected

@@ -120,7 +120,7 @@ def write_timm(path):
     ("name", "epsilon", "padding", "numbers"),
     [
         ("tf_efficientnet_b0_ns-c0e6a31c.pth", 1e-3, "SAME", normalization.IMAGENET),
-        ("tf_efficientnet_b0_ap-f262efe1.pth", 1e-3, "SAME", torch_efficientnet.HALF),
+        ("tf_efficientnet_b0_ap-f262efe1.pth", 1e-3, "SAME", normalization.HALF),
         ("efficientnet_b0_ra-3dd342df.pth", 1e-5, "EVEN", normalization.IMAGENET),
     ],
 )
@@ -171,7 +171,7 @@ def test_adversarial_weights_take_other_pixels(tmp_path):
     stem = np.zeros([32, 3, 3, 3], np.float32)
     torch_files.write_pickles(path, {"_conv_stem.weight": stem})
     variant = pretrained.read_weights(str(path), "efficientnet-b0").variant
-    assert variant.normalization == torch_efficientnet.HALF
+    assert variant.normalization == normalization.HALF
 
 
 @pytest.mark.parametrize("model_type", ["resnet-18", "efficientnet-b0"])

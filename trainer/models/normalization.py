@@ -23,6 +23,8 @@ IMAGENET = Normalization(
 )
 # Source: tensorflow/tpu models/official/efficientnet/lite.
 LITE = Normalization((127.0,) * 3, (128.0,) * 3)
+# -1..1. Source: "AdvProp" in tensorflow/tpu models/official/efficientnet/README.md.
+HALF = Normalization((127.5,) * 3, (127.5,) * 3)
 
 
 class Normalize(keras.layers.Layer):

@@ -2,7 +2,7 @@
 
 import logging
 
-from trainer import config, errors
+from trainer import config, errors, storage
 from trainer.models.pretrained import (
     imagenet_weights,
     keras_file,
@@ -39,6 +39,10 @@ def read_weights(path: str, model_type: str) -> Weights:
 
 
 def _read(path: str, model_type: str) -> Weights:
+    if "://" in path and not storage.is_gs(path):
+        raise UnreadableError(
+            "is a web address; download what is there, unpack it, and give its path"
+        )
     torch_path = timm_config.find_weights(path)
     if torch_path.endswith(torch_weights.SUFFIXES):
         return torch_weights.read_torch_weights(torch_path, model_type)

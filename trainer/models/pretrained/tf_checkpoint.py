@@ -41,11 +41,13 @@ def read_checkpoint(path: str, model_type: str) -> Weights:
     """
     with _open(path) as reader:
         tensors = _read_tensors(reader)
-        variant = _find_variant(reader, model_type)
+        job_variant = _find_variant(reader, model_type)
     if tpu_names.is_tpu_checkpoint(tensors):
         renamed = tpu_names.rename_tpu(tensors, model_type)
+        variant = tpu_names.find_variant(path, model_type)
         return Weights(renamed, variant, "variables of tensorflow/tpu")
-    return Weights(tensors, variant, "variables under the names of this project")
+    origin = "variables under the names of this project"
+    return Weights(tensors, job_variant, origin)
 
 
 def _read_tensors(reader: Any) -> dict[str, np.ndarray]:

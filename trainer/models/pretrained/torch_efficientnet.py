@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from trainer.models import efficientnet, factory
-from trainer.models.normalization import IMAGENET, Normalization
+from trainer.models.normalization import HALF, IMAGENET
 from trainer.models.pretrained import timm_config
 from trainer.models.pretrained.source import UnreadableError
 from trainer.models.variant import Variant
@@ -79,7 +79,6 @@ STEMS = {
     "conv_stem.weight": ("timm", TIMM),
     "features.0.0.weight": ("torchvision", TORCHVISION),
 }
-HALF = Normalization((127.5,) * 3, (127.5,) * 3)
 # Models that torchvision builds with TensorFlow's epsilon.
 LARGE = ("efficientnet-b5", "efficientnet-b6", "efficientnet-b7")
 
@@ -97,13 +96,14 @@ def rename_layer(layer: str, names: Mapping[str, str], model_type: str) -> str |
         if match is not None:
             found = match.groupdict()
             block = _find_block(found, names, model_type)
-            return ours.format(block=block, **found) if block else None
+            return None if block is None else ours.format(block=block, **found)
     return None
 
 
 def _find_block(
     found: Mapping[str, str], names: Mapping[str, str], model_type: str
 ) -> str | None:
+    """The block that a match is in: "" for none, None if there is no such block."""
     blocks = efficientnet.list_blocks(model_type)
     if "number" in found:
         number = int(found["number"])
@@ -112,7 +112,7 @@ def _find_block(
         stage = int(found["stage"]) + (names is TIMM)
         name = f"block{stage}{chr(ord('a') + int(found['place']))}"
         return name if name in blocks else None
-    return "none"
+    return ""
 
 
 def find_variant(

@@ -4,13 +4,16 @@ TensorFlow 1 numbers equal layers of a scope in the order in which they are made
 conv2d, conv2d_1, and so on. Source: models/official/{efficientnet,resnet} there.
 """
 
+import dataclasses
 import re
 from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from trainer.models import efficientnet, resnet
+from trainer.models import efficientnet, factory, resnet
+from trainer.models.normalization import HALF
 from trainer.models.pretrained.source import UnreadableError
+from trainer.models.variant import Variant
 
 # The mean of a variable over the steps, which evaluates better than its last value.
 AVERAGE = "/ExponentialMovingAverage"
@@ -72,6 +75,19 @@ def rename_tpu(
             variable = VARIABLES.get(match[3], match[3])
             found[f"{layer}/{variable}"] = tensors.get(name + AVERAGE, tensors[name])
     return found
+
+
+def find_variant(path: str, model_type: str) -> Variant:
+    """How the network computes; that of adversarial training takes other pixels.
+
+    Args:
+        path: Where the checkpoint is; those are published below a folder advprop.
+        model_type: A key of config.MODEL_IMAGE_SIZES.
+    """
+    variant = factory.default_variant(model_type)
+    if "advprop" in path:
+        return dataclasses.replace(variant, normalization=HALF)
+    return variant
 
 
 # (Whole name, kind of layer, its number in the scope) -> our layer.
