@@ -88,12 +88,14 @@ def test_auto_takes_epochs_where_there_is_no_time_limit():
     assert complete_auto().max_steps > job.max_steps
 
 
-def test_auto_on_a_cpu_against_the_clock_takes_smaller_pictures():
+def test_auto_against_the_clock_leaves_the_steps_to_the_plan():
     job = complete_auto(PRETRAINED, "--max_minutes=10")
-    assert (job.image_size, job.max_steps, job.warmup_steps) == (160, None, 50)
-    with_gpu = FACTS._replace(has_gpu=True)
-    job = complete_auto("--max_minutes=10", facts=with_gpu)
-    assert (job.image_size, job.train_batch_size) == (None, 128)
+    assert (job.max_steps, job.warmup_steps) == (None, 50)
+
+
+def test_auto_on_a_gpu_has_larger_batches():
+    job = complete_auto(facts=FACTS._replace(has_gpu=True))
+    assert job.train_batch_size == 128
 
 
 @pytest.mark.parametrize(("num_images", "expected"), [(5, 1), (100, 8), (10**6, 32)])

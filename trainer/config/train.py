@@ -94,9 +94,9 @@ class TrainConfig(CopiesFiles, KnowsGiven):
     )
     recipe: str = knob(
         "none",
-        "auto: choose what this command leaves open of steps, batch, picture size, "
-        "learning rate and fine-tuning by the number of images, the device and "
-        "max_minutes. The log says what was chosen and why, as flags to paste.",
+        "auto: choose what this command leaves open of steps, batch, learning rate "
+        "and fine-tuning by the number of images, the device and max_minutes. The log "
+        "says what was chosen and why, as flags to paste.",
         choices=("none", "auto"),
     )
     train_batch_size: int = knob(

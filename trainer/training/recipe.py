@@ -12,7 +12,7 @@ import logging
 import math
 from typing import Any, NamedTuple
 
-from trainer.config import MODEL_IMAGE_SIZES, TrainConfig
+from trainer.config import TrainConfig
 
 # With one of them, the learning rate is the user's affair.
 LEARNING_RATE_FLAGS = frozenset(
@@ -38,8 +38,6 @@ WARMUP_STEPS = 50
 CPU_BATCH, GPU_BATCH = 32, 128
 # A step on fewer than this share of the images is random enough.
 LARGEST_BATCH_SHARE = 1 / 8
-# On a CPU and against the clock: half of the pixels, twice the pictures a minute.
-SIDE_SHARE = 0.7
 EPOCHS_PRETRAINED, EPOCHS_FROM_SCRATCH = 10, 60
 MIN_STEPS, MAX_STEPS = 200, 50_000
 
@@ -92,7 +90,7 @@ def complete(config: TrainConfig, facts: Facts) -> TrainConfig:
 def _choose_for_data(
     config: TrainConfig, facts: Facts, given: frozenset[str]
 ) -> list[_Choice]:
-    """Batch, picture size and steps."""
+    """Batch and steps."""
     batch = _choose_batch(facts)
     if "train_batch_size" in given:
         batch = config.train_batch_size
@@ -100,11 +98,6 @@ def _choose_for_data(
     chosen = [
         _Choice("train_batch_size", batch, f"{facts.num_images} images on {where}")
     ]
-    if config.max_minutes and not facts.has_gpu:
-        native = MODEL_IMAGE_SIZES[config.model_type]
-        side = max(32, round(SIDE_SHARE * native / 32) * 32)
-        reason = f"twice as many pictures a minute as with {native}"
-        chosen.append(_Choice("image_size", side, reason))
     if not config.max_minutes:
         is_pretrained = bool(config.pretrained_checkpoint_path)
         epochs = EPOCHS_PRETRAINED if is_pretrained else EPOCHS_FROM_SCRATCH

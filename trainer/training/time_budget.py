@@ -22,7 +22,7 @@ MIN_STEPS = 5
 MEASURED_STEPS, MEASURED_SECS, MEASURED_SHARE = 100, 10.0, 0.03
 # An evaluation has a third of a step's arithmetic; checkpoint and export take seconds.
 EVALUATION_COST = 1 / 3
-EXPORT_SECS = 10.0
+EXPORT_SECS = 5.0
 # For what runs slower later than at first.
 MARGIN = 0.93
 
