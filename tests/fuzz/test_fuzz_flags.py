@@ -6,7 +6,7 @@ import hypothesis
 from hypothesis import strategies
 
 from tests import mutations
-from trainer import errors, flags, task
+from trainer import errors, flags, words
 
 GOOD = {
     "training_data_path": "data/train-*",
@@ -19,8 +19,8 @@ GOOD = {
 
 @strategies.composite
 def command_lines(draw):
-    word = draw(strategies.sampled_from(sorted(task.WORDS)))
-    kind = task.WORDS[word].config_class
+    word = draw(strategies.sampled_from(sorted(words.WORDS)))
+    kind = words.WORDS[word].config_class
     names = [field.name for field in dataclasses.fields(kind)]
     arguments = [
         f"--{name}={text}" for name, text in GOOD.items() if draw(strategies.booleans())
