@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from trainer.models import batch_norm, replicas
 from trainer.models.activations import Relu, Swish
 from trainer.models.convolution import Conv2D
 
@@ -80,6 +81,8 @@ class FusedBatchNormalization(keras.layers.Layer):
 
     def call(self, inputs: Any, training: bool = False) -> Any:  # noqa: FBT001, FBT002
         """Normalises float [batch, height, width, channels]."""
+        if training and replicas.count() > 1:
+            return self._normalize_over_replicas(inputs)
         outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
             x=inputs,
             scale=keras.ops.convert_to_tensor(self.gamma),
@@ -94,6 +97,22 @@ class FusedBatchNormalization(keras.layers.Layer):
         if training:
             self.moving_mean.assign(mean)
             self.moving_variance.assign(variance)
+        return outputs
+
+    def _normalize_over_replicas(self, inputs: Any) -> Any:
+        outputs, mean, variance = batch_norm.normalize_over_replicas(
+            inputs,
+            keras.ops.convert_to_tensor(self.gamma),
+            keras.ops.convert_to_tensor(self.beta),
+            shift=keras.ops.convert_to_tensor(self.moving_mean),
+            epsilon=self._epsilon,
+        )
+        for moving, found in (
+            (self.moving_mean, mean),
+            (self.moving_variance, variance),
+        ):
+            before = keras.ops.convert_to_tensor(moving)
+            replicas.assign(moving, found + self._momentum * (before - found))
         return outputs
 
 
@@ -132,9 +151,26 @@ class Dropout(keras.layers.Layer):
         """Drops from float [batch, ...] if training."""
         if not training:
             return inputs
+        if replicas.count() > 1:
+            return self._drop_rows(inputs)
         return keras.random.dropout(
             inputs, self._rate, noise_shape=self._noise_shape, seed=self.seed_generator
         )
+
+    def _drop_rows(self, inputs: Any) -> Any:
+        """Drops of the global batch what one replica would drop."""
+        state = keras.ops.convert_to_tensor(self.seed_generator.state)
+        replicas.assign(self.seed_generator.state, state + tf.constant([0, 1], state.dtype))
+        # As Keras makes a seed of its state.
+        seed = tf.cast(tf.math.floormod(state, tf.int32.max - 1), tf.int32)
+
+        def draw(shape: list[int]) -> Any:
+            return tf.nn.experimental.stateless_dropout(
+                tf.ones(shape, inputs.dtype), self._rate, seed=seed
+            )
+
+        inner_shape = (self._noise_shape or inputs.shape)[1:]
+        return inputs * replicas.draw_rows(draw, inner_shape, inputs.shape[0])
 
 
 @dataclasses.dataclass(frozen=True)

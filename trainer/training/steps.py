@@ -8,8 +8,8 @@ import tensorflow as tf
 
 from trainer.config import TrainConfig
 from trainer.data import images as preprocessing
-from trainer.models import layers
-from trainer.training import losses, optimizers, schedules
+from trainer.models import layers, replicas
+from trainer.training import distribution, losses, optimizers, schedules
 from trainer.training.loss_scale import LossScale
 
 
@@ -62,7 +62,7 @@ class Trainer:
     @property
     def num_steps_done(self) -> int:
         """Steps since the first run of the job."""
-        return int(self._step)
+        return int(self._step.numpy())
 
     @property
     def variables(self) -> dict[str, tf.Variable]:
@@ -112,34 +112,44 @@ class Trainer:
             # A batch that can't be read must not leave half a step behind.
             with tf.control_dependencies(batch):
                 wait_secs += tf.timestamp() - asked_at
-                loss, accuracy = self._strategy.run(self._train_step, batch)
+                loss, accuracy = distribution.run(
+                    self._strategy, self._train_step, batch, self.batch_size
+                )
             done += 1
             loss_sum += loss
             accuracy_sum += accuracy
         return done, loss_sum, accuracy_sum, wait_secs
 
     def _train_step(self, images: Any, labels: Any, weights: Any) -> tuple[Any, Any]:
-        with tf.GradientTape() as tape:
+        count = tf.maximum(replicas.sum_over_all(tf.reduce_sum(weights)), 1.0)
+        with tf.GradientTape() as tape, replicas.sharing_batch(self.batch_size):
             logits = self.model(preprocessing.normalize(images), training=True)
-            loss = self._compute_loss(logits, labels, weights)
+            loss = self._compute_loss(logits, labels, weights, count)
             target = self._loss_scale.scale(loss) if self._uses_loss_scale else loss
         gradients = tape.gradient(target, [v.value for v in self._trainable])
+        self._update(replicas.sum_over_all(gradients))
+        is_correct = tf.equal(tf.argmax(logits, -1, tf.int32), labels)
+        accuracy = tf.reduce_sum(tf.cast(is_correct, tf.float32) * weights) / count
+        return replicas.sum_over_all([loss, accuracy])
+
+    def _update(self, gradients: Any) -> None:
         rate = self._learning_rate(self._step)
         if self._uses_loss_scale:
             gradients, is_finite = self._loss_scale.unscale(gradients)
             tf.cond(is_finite, lambda: self._apply(gradients, rate), tf.no_op)
         else:
             self._optimizer.apply(gradients, rate)
-        self._step.assign_add(1)
-        is_correct = tf.equal(tf.argmax(logits, -1, tf.int32), labels)
-        return loss, _weighted_mean(tf.cast(is_correct, tf.float32), weights)
+        replicas.assign(self._step, self._step + 1)
 
     def _apply(self, gradients: Any, rate: Any) -> Any:
         self._optimizer.apply(gradients, rate)
         return tf.no_op()
 
-    def _compute_loss(self, logits: Any, labels: Any, weights: Any) -> Any:
-        """Cross entropy + weight_decay x L2, as the algorithm's reference states."""
+    def _compute_loss(self, logits: Any, labels: Any, weights: Any, count: Any) -> Any:
+        """Cross entropy + weight_decay x L2, as the algorithm's reference states.
+
+        Of several replicas each has its part, and the sum of theirs is the loss.
+        """
         cross_entropy = losses.smoothed_cross_entropy(
             logits,
             labels,
@@ -149,12 +159,9 @@ class Trainer:
         decay = self._config.weight_decay * losses.l2_loss(
             [variable.value for variable in self._decayed]
         )
-        return _weighted_mean(cross_entropy, weights) + decay
-
-
-def _weighted_mean(values: Any, weights: Any) -> Any:
-    """The mean of float32 [batch]; 0 of a batch in which all weights are 0."""
-    return tf.reduce_sum(values * weights) / tf.maximum(tf.reduce_sum(weights), 1.0)
+        if replicas.count() > 1:
+            decay /= replicas.count()
+        return tf.reduce_sum(cross_entropy * weights) / count + decay
 
 
 class Evaluator:
@@ -215,7 +222,9 @@ class Evaluator:
 
     @tf.function
     def _score(self, images: Any, labels: Any, weights: Any) -> Any:
-        return self._strategy.run(self._score_batch, (images, labels, weights))
+        batch_size = self._config.resolved_eval_batch_size
+        batch = (images, labels, weights)
+        return distribution.run(self._strategy, self._score_batch, batch, batch_size)
 
     def _score_batch(self, images: Any, labels: Any, weights: Any) -> Any:
         """Weighted sums, float32 [4]: top 1 right, top 5 right, loss, images."""
@@ -231,4 +240,4 @@ class Evaluator:
         )
         rows = [tf.cast(top_1, tf.float32), tf.cast(top_5, tf.float32), cross_entropy]
         rows.append(tf.ones_like(weights))
-        return tf.linalg.matvec(tf.stack(rows), weights)
+        return replicas.sum_over_all(tf.linalg.matvec(tf.stack(rows), weights))
