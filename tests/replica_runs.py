@@ -1,6 +1,6 @@
 """Trains a small network on so many logical CPU devices, in a process of its own.
 
-    python -m tests.replica_runs '{"num_replicas": 2, ...}' OUT.npz
+python -m tests.replica_runs '{"num_replicas": 2, ...}' OUT.npz
 """
 
 import json
@@ -89,9 +89,7 @@ def main(argv):
     values = {name: one.numpy() for name, one in trainer.variables.items()}
     scores = {f"metric/{name}": value for name, value in metrics.items()}
     assert_copies_are_equal(strategy, trainer.variables)
-    np.savez(
-        path, loss=progress.loss, accuracy=progress.accuracy, **scores, **values
-    )
+    np.savez(path, loss=progress.loss, accuracy=progress.accuracy, **scores, **values)
 
 
 if __name__ == "__main__":

@@ -72,7 +72,7 @@ def normalize_over_replicas(
 
 
 def _measure(inputs: Any, shift: Any) -> tuple[Any, Any, Any]:
-    """Pixels, float32 [1], and mean and variance of each channel, in the global batch."""
+    """Pixels, float32 [1], mean and variance of each channel, of the global batch."""
     shifted = tf.cast(inputs, tf.float32) - shift
     num_channels = inputs.shape[-1]
     num_pixels = tf.cast(tf.size(inputs) // num_channels, tf.float32)

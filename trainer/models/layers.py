@@ -160,7 +160,9 @@ class Dropout(keras.layers.Layer):
     def _drop_rows(self, inputs: Any) -> Any:
         """Drops of the global batch what one replica would drop."""
         state = keras.ops.convert_to_tensor(self.seed_generator.state)
-        replicas.assign(self.seed_generator.state, state + tf.constant([0, 1], state.dtype))
+        replicas.assign(
+            self.seed_generator.state, state + tf.constant([0, 1], state.dtype)
+        )
         # As Keras makes a seed of its state.
         seed = tf.cast(tf.math.floormod(state, tf.int32.max - 1), tf.int32)
 
@@ -169,8 +171,10 @@ class Dropout(keras.layers.Layer):
                 tf.ones(shape, inputs.dtype), self._rate, seed=seed
             )
 
-        inner_shape = (self._noise_shape or inputs.shape)[1:]
-        return inputs * replicas.draw_rows(draw, inner_shape, inputs.shape[0])
+        num_rows, *inner_shape = inputs.shape
+        if self._noise_shape:
+            inner_shape = list(self._noise_shape[1:])
+        return inputs * replicas.draw_rows(draw, inner_shape, num_rows)
 
 
 @dataclasses.dataclass(frozen=True)

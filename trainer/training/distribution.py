@@ -10,21 +10,68 @@ from typing import Any
 
 import tensorflow as tf
 
+from trainer import environment, errors
 from trainer.models import replicas
+from trainer.training import team, tpu
+from trainer.training.cluster import Cluster
 
 
 def build_strategy(
-    devices: Sequence[str] | None = None,
+    *,
+    cluster: Cluster | None = None,
+    num_gpus: int | None = None,
+    batch_sizes: Sequence[int] = (),
 ) -> tf.distribute.Strategy:
-    """The devices of this machine, as one or as several replicas.
+    """The devices of this machine, or of all machines of a cluster.
+
+    Must run before TensorFlow computes anything, unless it is alone and takes all GPUs.
 
     Args:
-        devices: Their names; None takes the first GPU if there is one, else the CPU.
+        cluster: The processes that train together; None for this one alone.
+        num_gpus: GPUs of each machine; None takes all, 0 the CPU.
+        batch_sizes: Rows of the batches that replicas share, where known.
+
+    Raises:
+        ConfigError: If there are too few GPUs, or too many replicas.
+        TrainingError: If the processes do not meet.
     """
-    devices = devices or ["/gpu:0" if has_gpu() else "/cpu:0"]
-    if len(devices) == 1:
-        return tf.distribute.OneDeviceStrategy(devices[0])
-    return tf.distribute.MirroredStrategy(devices)
+    name = environment.tpu_name()
+    if name:
+        return tpu.build_strategy(name, batch_sizes)
+    is_alone = cluster is None or cluster.is_alone
+    most = min(batch_sizes, default=None)
+    gpus = _choose_gpus(num_gpus, most if is_alone else None)
+    if cluster is not None and not is_alone:
+        strategy = team.join(cluster)
+        _check_replicas(strategy, most)
+        return strategy
+    if len(gpus) > 1:
+        return tf.distribute.MirroredStrategy(gpus)
+    return tf.distribute.OneDeviceStrategy(gpus[0] if gpus else "/cpu:0")
+
+
+def _choose_gpus(num_gpus: int | None, most: int | None) -> list[str]:
+    """Names of the GPUs; hides the others, so that nothing else takes them."""
+    found = tf.config.list_physical_devices("GPU")
+    if num_gpus is not None and num_gpus > len(found):
+        raise errors.ConfigError(
+            f"--num_gpus={num_gpus}, but this machine has {len(found)} that TensorFlow "
+            "can use; lower it, leave it out, or run the container with --gpus=all."
+        )
+    wanted = found[: len(found) if num_gpus is None else num_gpus][:most]
+    if len(wanted) < len(found):
+        tf.config.set_visible_devices(wanted, "GPU")
+    return [f"/gpu:{number}" for number in range(len(wanted))]
+
+
+def _check_replicas(strategy: tf.distribute.Strategy, most: int | None) -> None:
+    found = strategy.num_replicas_in_sync
+    if most is not None and found > most:
+        raise errors.ConfigError(
+            f"A batch of {most} images can't be shared by {found} replicas, expected "
+            "an image for each; raise --train_batch_size and --eval_batch_size, or use "
+            "fewer machines or --num_gpus."
+        )
 
 
 def run(
@@ -92,15 +139,35 @@ def _rows_of(strategy: tf.distribute.Strategy, replica: int, batch_size: int) ->
     )
 
 
+def share_variables(strategy: tf.distribute.Strategy, variables: Sequence[Any]) -> None:
+    """Gives all replicas the values that the first one, the chief's, has."""
+
+    def take_first() -> None:
+        is_first = tf.distribute.get_replica_context().replica_id_in_sync_group == 0
+        for variable in variables:
+            value = tf.convert_to_tensor(variable)
+            mine = tf.where(is_first, value, tf.zeros_like(value))
+            replicas.assign(variable, replicas.sum_over_all(mine))
+
+    tf.function(lambda: strategy.run(take_first), autograph=False)()
+
+
 def has_gpu() -> bool:
-    """True if TensorFlow can use a GPU."""
-    return bool(tf.config.list_physical_devices("GPU"))
+    """True if this job may use a GPU."""
+    return bool(tf.config.get_visible_devices("GPU"))
 
 
-def describe_device() -> str:
-    """The device in words, for a log line."""
-    gpus = tf.config.list_physical_devices("GPU")
-    if not gpus:
-        return f"the CPU with {os.cpu_count()} cores"
-    details = tf.config.experimental.get_device_details(gpus[0])
-    return f"GPU {details.get('device_name', gpus[0].name)}"
+def describe_device(strategy: tf.distribute.Strategy) -> str:
+    """The devices in words, for a log line."""
+    gpus = tf.config.get_visible_devices("GPU")
+    found = f"the CPU with {os.cpu_count()} cores"
+    if isinstance(strategy, tf.distribute.TPUStrategy):
+        found = f"a TPU with {strategy.num_replicas_in_sync} cores"
+    elif gpus:
+        details = tf.config.experimental.get_device_details(gpus[0])
+        found = f"GPU {details.get('device_name', gpus[0].name)}"
+    replicas_here = len(_local_replicas(strategy))
+    num_processes = strategy.num_replicas_in_sync // replicas_here
+    if gpus and replicas_here > 1:
+        found = f"{replicas_here} x {found}"
+    return found if num_processes == 1 else f"{num_processes} machines, each {found}"

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import keras
+import tensorflow as tf
 
 from trainer import environment, storage
 from trainer.config import TrainConfig
@@ -15,7 +16,9 @@ from trainer.data import index_cache, pipeline
 from trainer.models import factory, pretrained
 from trainer.serving import export, parity
 from trainer.training import (
+    agreement,
     best_model,
+    cluster,
     distribution,
     evaluation,
     failures,
@@ -23,10 +26,12 @@ from trainer.training import (
     inputs,
     job_state,
     loop,
+    profiling,
     progress,
     runner,
     steps,
     summaries,
+    team,
 )
 from trainer.training.interruption import Interrupted, Interruption
 from trainer.training.layout import JobLayout, own_layout
@@ -45,9 +50,10 @@ def run(config: TrainConfig) -> int:
     Raises:
         JobError: If the job can't be done as it is.
     """
-    with Interruption() as interruption:
+    place = cluster.own_cluster()
+    with Interruption() as interruption, team.Team(place).explained():
         try:
-            _run(config, interruption)
+            _run(config, place, interruption)
         except Interrupted as error:
             logging.warning("Ended by %s; the same command resumes.", error)
             return error.exit_code
@@ -58,6 +64,8 @@ class _Parts(NamedTuple):
     """What lives as long as the job."""
 
     layout: JobLayout
+    team: team.Team
+    strategy: tf.distribute.Strategy
     known: index_cache.IndexCache
     data: inputs.Inputs
     trainer: steps.Trainer
@@ -67,40 +75,67 @@ class _Parts(NamedTuple):
     resolved: dict[str, Any]
 
 
-def _run(config: TrainConfig, interruption: Interruption) -> None:
-    parts = _build_parts(config)
+def _run(
+    config: TrainConfig, place: cluster.Cluster, interruption: Interruption
+) -> None:
+    strategy = distribution.build_strategy(
+        cluster=place,
+        num_gpus=config.num_gpus,
+        batch_sizes=[config.train_batch_size, config.resolved_eval_batch_size],
+    )
+    # A cluster's service takes them.
+    interruption.listen()
+    parts = _build_parts(config, strategy, team.Team(place))
     if not parts.state.restore() and config.pretrained_checkpoint_path:
         pretrained.load_pretrained(
             parts.trainer.model, config.pretrained_checkpoint_path
         )
+    parts.state.start()
     interruption.defer()
+    agreed = agreement.Agreement(parts.team, interruption, parts.data.bad_records)
     with (
         _shown_progress(config, parts) as shown,
-        summaries.open_summaries(parts.layout.log_dir) as events,
+        _open_events(parts) as events,
     ):
         try:
-            metrics = _train_and_evaluate(config, parts, shown, events, interruption)
+            metrics = _train_and_evaluate(config, parts, shown, events, agreed)
         except Interrupted:
             parts.state.save_if_changed()
+            parts.team.gather("saved")
             raise
     _log_end(parts, metrics)
+    # Nobody leaves before the chief has written all.
+    parts.team.gather("done")
 
 
-def _build_parts(config: TrainConfig) -> _Parts:
+@contextlib.contextmanager
+def _open_events(parts: _Parts) -> Iterator[summaries.Summaries | None]:
+    """The chief's alone."""
+    if not parts.team.is_chief:
+        yield None
+        return
+    with summaries.open_summaries(parts.layout.log_dir) as events:
+        yield events
+
+
+def _build_parts(
+    config: TrainConfig, strategy: tf.distribute.Strategy, mates: team.Team
+) -> _Parts:
     """Checks the data and the job-dir first: a model takes longer to build."""
     for warning in config.warnings():
         logging.warning(warning)
     layout = own_layout(config.job_dir)
-    if storage.is_gs(layout.root_dir):
+    if storage.is_gs(layout.root_dir) and mates.is_chief:
         # Leaves nothing behind, and the data may take minutes to come.
         storage.make_writable_dir(layout.root_dir, "job-dir")
     known = index_cache.IndexCache(layout.index_path)
     data = inputs.open_inputs(config, known)
-    storage.make_writable_dir(layout.root_dir, "job-dir")
-    known.save()
-    strategy = distribution.build_strategy()
+    if mates.is_chief:
+        storage.make_writable_dir(layout.root_dir, "job-dir")
+        known.save()
     precision = _resolve_precision(config)
-    _log_start(config, data, precision)
+    resolved = _resolve(config, data, precision, strategy)
+    _log_start(config, data, resolved)
     with strategy.scope():
         trained = _build_model(config, precision)
         scored = trained if precision == "float32" else _build_model(config, "float32")
@@ -108,13 +143,17 @@ def _build_parts(config: TrainConfig) -> _Parts:
             config, trained, strategy, uses_loss_scale=precision == "float16"
         )
         evaluator = steps.Evaluator(config, scored, strategy)
-    state = job_state.JobState(config, layout, trainer, data.bad_records)
-    resolved = _resolve(config, data, precision)
-    return _Parts(layout, known, data, trainer, evaluator, state, resolved)
+    state = job_state.JobState(config, layout, trainer, data.bad_records, mates)
+    return _Parts(
+        layout, mates, strategy, known, data, trainer, evaluator, state, resolved
+    )
 
 
 def _resolve(
-    config: TrainConfig, data: inputs.Inputs, precision: str
+    config: TrainConfig,
+    data: inputs.Inputs,
+    precision: str,
+    strategy: tf.distribute.Strategy,
 ) -> dict[str, Any]:
     return {
         "image_size": config.resolved_image_size,
@@ -124,7 +163,8 @@ def _resolve(
         "optimizer_arguments": config.resolved_optimizer_arguments,
         "label_offset": data.training.label_offset,
         "precision": precision,
-        "device": distribution.describe_device(),
+        "device": distribution.describe_device(strategy),
+        "num_replicas": strategy.num_replicas_in_sync,
         "num_training_images": data.num_training,
         "num_validation_images": len(data.validation.index),
     }
@@ -164,8 +204,8 @@ def _train_and_evaluate(
     config: TrainConfig,
     parts: _Parts,
     shown: progress.Progress,
-    events: summaries.Summaries,
-    interruption: Interruption,
+    events: summaries.Summaries | None,
+    agreed: agreement.Agreement,
 ) -> loop.Metrics:
     trainer, state = parts.trainer, parts.state
     scores = evaluation.Evaluation(
@@ -173,7 +213,14 @@ def _train_and_evaluate(
         parts.evaluator,
         parts.data.validation,
         trained=trainer.model,
-        interruption=interruption,
+        agreement=agreed,
+        part=_part_of(parts, config.resolved_eval_batch_size),
+    )
+    observers = [shown.show]
+    if events:
+        observers.append(functools.partial(_write_window, events))
+    profiler = profiling.Profiler(
+        config.profiled_steps if parts.team.is_chief else None, parts.layout.log_dir
     )
     steps_runner = runner.Runner(
         trainer,
@@ -183,10 +230,12 @@ def _train_and_evaluate(
             image_size=config.resolved_image_size,
             batch_size=config.train_batch_size,
             seed=config.seed,
+            part=_part_of(parts, config.train_batch_size),
         ),
-        interruption=interruption,
+        agreement=agreed,
+        profiler=profiler,
         record=state.curve.add,
-        observers=[shown.show, functools.partial(_write_window, events)],
+        observers=observers,
         report_secs=shown.report_secs,
     )
 
@@ -197,12 +246,18 @@ def _train_and_evaluate(
                 to_step, save=state.save, save_secs=config.checkpoint_secs
             )
 
-    return loop.train_and_evaluate(
-        train=train,
-        evaluate=scores.evaluate,
-        eval_steps=_plan_evaluations(config, parts),
-        actions=_build_actions(config, parts, events, scores),
-    )
+    with contextlib.closing(profiler):
+        return loop.train_and_evaluate(
+            train=train,
+            evaluate=scores.evaluate,
+            eval_steps=_plan_evaluations(config, parts),
+            actions=_build_actions(config, parts, events, scores),
+        )
+
+
+def _part_of(parts: _Parts, batch_size: int) -> pipeline.Part:
+    rows = distribution.process_rows(parts.strategy, batch_size)
+    return pipeline.Part(rows, is_shared=not parts.team.is_alone)
 
 
 def _plan_evaluations(config: TrainConfig, parts: _Parts) -> list[int]:
@@ -220,11 +275,13 @@ def _plan_evaluations(config: TrainConfig, parts: _Parts) -> list[int]:
 def _build_actions(
     config: TrainConfig,
     parts: _Parts,
-    events: summaries.Summaries,
+    events: summaries.Summaries | None,
     scores: evaluation.Evaluation,
 ) -> list[loop.Action]:
     """What follows an evaluation. What is reported last is on disk by then."""
     history = parts.state.history
+    if events is None:
+        return [history.add]
     exporter = export.Exporter(
         parts.evaluator.model,
         image_size=config.resolved_image_size,
@@ -288,7 +345,9 @@ def _write_window(events: summaries.Summaries, window: progress.TrainingWindow) 
     )
 
 
-def _log_start(config: TrainConfig, data: inputs.Inputs, precision: str) -> None:
+def _log_start(
+    config: TrainConfig, data: inputs.Inputs, resolved: dict[str, Any]
+) -> None:
     num_examples = data.num_training
     logging.info(
         "data  | %d training and %d validation images, %d classes, labels from %d",
@@ -301,8 +360,8 @@ def _log_start(config: TrainConfig, data: inputs.Inputs, precision: str) -> None
         "model | %s at %d px, %s, on %s",
         config.model_type,
         config.resolved_image_size,
-        precision,
-        distribution.describe_device(),
+        resolved["precision"],
+        resolved["device"],
     )
     logging.info(
         "job   | %d steps of %d images (%.1f epochs), evaluation every %d steps | %s",

@@ -75,6 +75,11 @@ class Trainer:
         named |= self._optimizer.variables | self._loss_scale.variables
         return {**named, "global_step": self._step}
 
+    def share_variables(self) -> None:
+        """Gives every replica of another process the chief's variables."""
+        if isinstance(self._strategy, tf.distribute.MultiWorkerMirroredStrategy):
+            distribution.share_variables(self._strategy, list(self.variables.values()))
+
     def learning_rate_at(self, step: int) -> float:
         """The rate that the given step takes."""
         return float(self._learning_rate(step))
