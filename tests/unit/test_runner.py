@@ -82,7 +82,7 @@ def build(
         trainer,
         batches or Batches(),
         agreement=Agreement(
-            team.Team(cluster.Cluster()), interruption or Interruption(), {}
+            team.Team(cluster.Cluster(), None), interruption or Interruption(), {}
         ),
         profiler=profiling.Profiler(None, ""),
         record=(recorded if recorded is not None else []).append,

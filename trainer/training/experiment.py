@@ -51,7 +51,7 @@ def run(config: TrainConfig) -> int:
         JobError: If the job can't be done as it is.
     """
     place = cluster.own_cluster()
-    with Interruption() as interruption, team.Team(place).explained():
+    with Interruption() as interruption, team.explained(place):
         try:
             _run(config, place, interruption)
         except Interrupted as error:
@@ -85,7 +85,7 @@ def _run(
     )
     # A cluster's service takes them.
     interruption.listen()
-    parts = _build_parts(config, strategy, team.Team(place))
+    parts = _build_parts(config, strategy, team.Team(place, strategy))
     if not parts.state.restore() and config.pretrained_checkpoint_path:
         pretrained.load_pretrained(
             parts.trainer.model, config.pretrained_checkpoint_path
@@ -103,7 +103,8 @@ def _run(
             parts.state.save_if_changed()
             parts.team.gather("saved")
             raise
-    _log_end(parts, metrics)
+    if parts.team.is_chief:
+        _log_end(parts, metrics)
     # Nobody leaves before the chief has written all.
     parts.team.gather("done")
 

@@ -72,7 +72,8 @@ class JobState:
         self._trainer.share_variables()
         self._saved_step = self._trainer.num_steps_done
         if self._saved_step:
-            logging.info("resume | step %d from %s", self._saved_step, self._directory)
+            source = self._directory if self._team.is_chief else "the chief"
+            logging.info("resume | step %d from %s", self._saved_step, source)
 
     def _read(self) -> dict[str, Any] | None:
         if self._checkpoints is None:

@@ -8,7 +8,6 @@ network broke within HEARTBEAT_SECS (docs/adr/0024-replicas.md).
 import contextlib
 import json
 import logging
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,14 +16,12 @@ from tensorflow.compiler.xla.tsl.protobuf import coordination_config_pb2
 from tensorflow.python.eager import context
 
 from trainer import errors
+from trainer.models import replicas
 from trainer.training.cluster import Cluster
 
 HEARTBEAT_SECS = 20
 # Machines of a job start minutes apart.
 START_SECS = 20 * 60
-# A chief that writes a large model to slow storage takes minutes.
-ANSWER_SECS = 60 * 60
-_POLL_SECS = 10
 # What a collective operation and the coordination service raise once someone is gone.
 _GONE = (
     tf.errors.UnavailableError,
@@ -40,11 +37,19 @@ _GONE = (
 class Team:
     """The processes of a job; one that is alone is answered by itself."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, strategy: tf.distribute.Strategy) -> None:
+        """Asks nobody yet.
+
+        Args:
+            cluster: The processes.
+            strategy: Has the devices of all of them.
+        """
         self.is_chief = cluster.is_chief
         self.is_alone = cluster.is_alone
-        self._cluster = cluster
+        self._number = cluster.number
+        self._size = max(1, len(cluster.addresses))
         self._round = 0
+        self._meet = tf.function(lambda: strategy.run(_count_replicas), autograph=False)
 
     def gather(self, value: Any) -> list[Any]:
         """What each process says, the chief first; waits for all.
@@ -55,65 +60,54 @@ class Team:
             value: JSON.
 
         Raises:
-            TrainingError: If one of them is gone.
+            tf.errors.OpError: If one of them is gone; see `explained`.
         """
         if self.is_alone:
             return [value]
         self._round += 1
         service = context.context()
-        with self.explained():
-            service.set_config_key_value(self._key(self.number), json.dumps(value))
-            answers = [self._wait(number) for number in range(self._size)]
-            if self._round > 1:
-                # Who answered this round has read the one before.
-                service.delete_config_key_value(self._key(self.number, ago=1))
+        service.set_config_key_value(self._key(self._number), json.dumps(value))
+        # A wait for a key would not end if its process is gone; a collective one does.
+        self._meet()
+        answers = [
+            service.get_config_key_value(self._key(number), 1000 * HEARTBEAT_SECS)
+            for number in range(self._size)
+        ]
+        if self._round > 1:
+            # Who has met the others in this round has read the one before.
+            service.delete_config_key_value(self._key(self._number, ago=1))
         return [json.loads(answer) for answer in answers]
 
     def share(self, value: Any) -> Any:
         """What the chief says; the value of the others counts for nothing."""
         return self.gather(value if self.is_chief else None)[0]
 
-    @contextlib.contextmanager
-    def explained(self) -> Iterator[None]:
-        """Turns TensorFlow's errors after the loss of a process into a job error.
-
-        Raises:
-            TrainingError: If another process is gone.
-        """
-        try:
-            yield
-        except _GONE as error:
-            if self.is_alone:
-                raise
-            raise errors.TrainingError(
-                f"Another of the {self._size} processes of this job is gone "
-                f"({_last_line(error)}); this one, {self.number}, can't go on without "
-                "it. Its own log says why it ended; start the same command on all "
-                "machines to resume from the last checkpoint."
-            ) from error
-
-    @property
-    def number(self) -> int:
-        """Position of this process, from 0, the chief's."""
-        return self._cluster.number
-
-    @property
-    def _size(self) -> int:
-        return max(1, len(self._cluster.addresses))
-
     def _key(self, number: int, *, ago: int = 0) -> str:
         return f"trainer/{self._round - ago}/{number}"
 
-    def _wait(self, number: int) -> str:
-        deadline = time.monotonic() + ANSWER_SECS
-        while True:
-            try:
-                return context.context().get_config_key_value(
-                    self._key(number), 1000 * _POLL_SECS
-                )
-            except tf.errors.DeadlineExceededError:
-                if time.monotonic() > deadline:
-                    raise
+
+def _count_replicas() -> Any:
+    return replicas.sum_over_all(tf.constant(1.0))
+
+
+@contextlib.contextmanager
+def explained(cluster: Cluster) -> Iterator[None]:
+    """Turns TensorFlow's errors after the loss of a process into a job error.
+
+    Raises:
+        TrainingError: If another process is gone.
+    """
+    try:
+        yield
+    except _GONE as error:
+        if cluster.is_alone:
+            raise
+        raise errors.TrainingError(
+            f"Another of the {len(cluster.addresses)} processes of this job is gone "
+            f"({_last_line(error)}); this one, {cluster.number}, can't go on without "
+            "it. Its own log says why it ended; start the same command on all "
+            "machines to resume from the last checkpoint."
+        ) from error
 
 
 def join(cluster: Cluster) -> tf.distribute.Strategy:
