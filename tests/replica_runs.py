@@ -39,7 +39,7 @@ def build_model(precision):
     hidden = keras.layers.GlobalAveragePooling2D(dtype="float32")(hidden)
     hidden = builder.dropout(hidden, 0.3, name="dropout")
     return keras.Model(
-        inputs, builder.classifier(hidden, NUM_CLASSES, keras.initializers.Ones())
+        inputs, builder.classifier(hidden, NUM_CLASSES, keras.initializers.RandomNormal(seed=0))
     )
 
 

@@ -159,7 +159,8 @@ class Dropout(keras.layers.Layer):
 
     def _drop_rows(self, inputs: Any) -> Any:
         """Drops of the global batch what one replica would drop."""
-        state = keras.ops.convert_to_tensor(self.seed_generator.state)
+        # A copy: the variable itself would be read after it has changed.
+        state = tf.identity(self.seed_generator.state.value)
         replicas.assign(
             self.seed_generator.state, state + tf.constant([0, 1], state.dtype)
         )
