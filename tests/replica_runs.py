@@ -38,9 +38,8 @@ def build_model(precision):
     hidden = builder.add([hidden, branch], name="sum")
     hidden = keras.layers.GlobalAveragePooling2D(dtype="float32")(hidden)
     hidden = builder.dropout(hidden, 0.3, name="dropout")
-    return keras.Model(
-        inputs, builder.classifier(hidden, NUM_CLASSES, keras.initializers.RandomNormal(seed=0))
-    )
+    start = keras.initializers.RandomNormal(seed=0)
+    return keras.Model(inputs, builder.classifier(hidden, NUM_CLASSES, start))
 
 
 def train(strategy, *, optimizer_type, precision, num_steps):
@@ -67,7 +66,7 @@ def train(strategy, *, optimizer_type, precision, num_steps):
         ),
     )
     progress = trainer.train_steps(iter(dataset), num_steps)
-    metrics = evaluator.evaluate(batches)
+    metrics = evaluator.evaluate(dataset)
     assert_copies_are_equal(strategy, trainer.variables)
     values = {name: one.numpy() for name, one in trainer.variables.items()}
     scores = {f"metric/{name}": value for name, value in metrics.items()}
