@@ -1,8 +1,6 @@
 """Trains a small network on logical CPU devices, in a process of its own.
 
-    python -m tests.replica_runs OPTIONS_JSON OUT.npz
-
-Several devices of one process share oneDNN's scratch memory, so it has to be off.
+python -m tests.replica_runs OPTIONS_JSON OUT.npz
 """
 
 import json

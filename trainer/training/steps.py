@@ -214,15 +214,16 @@ class Evaluator:
 
     def _compute_l2(self) -> Any:
         if self._strategy.num_replicas_in_sync == 1:
-            return losses.l2_loss([variable.value for variable in self._decayed])
+            return self._compute_l2_of_one()
         return self._compute_l2_of_replicas()
+
+    def _compute_l2_of_one(self) -> Any:
+        return losses.l2_loss([variable.value for variable in self._decayed])
 
     @tf.function
     def _compute_l2_of_replicas(self) -> Any:
-        """On each replica's own copies: eager sums over mirrored ones came out wrong."""
-        found = self._strategy.run(
-            lambda: losses.l2_loss([variable.value for variable in self._decayed])
-        )
+        """Of a replica's own copies of the weights."""
+        found = self._strategy.run(self._compute_l2_of_one)
         return self._strategy.experimental_local_results(found)[0]
 
     @tf.function
