@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from trainer import errors
 
@@ -143,15 +144,46 @@ def trial_id() -> str | None:
 
 def _trial_of_cluster(variable: str) -> str:
     """The trial id in a cluster description; empty if it has none."""
+    return str(cluster_description(variable).get("task", {}).get("trial", ""))
+
+
+def cluster_description(variable: str) -> dict[str, Any]:
+    """What one of CLUSTER_VARIABLES says; empty if it is not set.
+
+    Raises:
+        ConfigError: If it is no JSON object, or its `task` is none.
+    """
     text = os.environ.get(variable) or "{}"
     try:
-        trial = json.loads(text).get("task", {}).get("trial", "")
+        found = json.loads(text)
+        found.get("task", {}).items()
     except (ValueError, AttributeError) as error:
         raise errors.ConfigError(
             f"The environment variable {variable} must be a JSON object, got "
             f"{text[:80]!r}; unset it to train on this machine alone."
         ) from error
-    return str(trial)
+    return dict(found)
+
+
+def tpu_name() -> str:
+    """The TPU to train on: a name, "local" for this machine's, or empty for none.
+
+    Raises:
+        ConfigError: If TPU_CONFIG is no JSON object with tpu_node_name.
+
+    Source: AI Platform's TPU_CONFIG, {"tpu_node_name", "project", "zone"}; TPU_NAME is
+    what tf.distribute.cluster_resolver.TPUClusterResolver reads.
+    """
+    text = os.environ.get("TPU_CONFIG")
+    if not text:
+        return os.environ.get("TPU_NAME", "")
+    try:
+        return str(json.loads(text)["tpu_node_name"])
+    except (ValueError, LookupError, TypeError) as error:
+        raise errors.ConfigError(
+            "The environment variable TPU_CONFIG must be a JSON object with "
+            f"tpu_node_name, got {text[:80]!r}; unset it to train without a TPU."
+        ) from error
 
 
 @dataclasses.dataclass(frozen=True)

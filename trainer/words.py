@@ -23,11 +23,21 @@ class Word(NamedTuple):
 
 
 def _train(job: config.TrainConfig) -> int:
+    from trainer.training.cluster import own_cluster
+
+    place = own_cluster()
+    if place.idle_role:
+        logging.info(
+            "This process is a %s of its job, for which training has no use: it ends. "
+            "The chief and the workers train.",
+            place.idle_role,
+        )
+        return 0
     with environment.hidden_native_stderr():
         from trainer.training import experiment
 
     exit_code = experiment.run(job)
-    if exit_code == 0 and job.report:
+    if exit_code == 0 and job.report and place.is_chief:
         _report_of_training(job)
     return exit_code
 

@@ -5,7 +5,8 @@ import pytest
 import tensorflow as tf
 
 from trainer import errors
-from trainer.training import runner, steps
+from trainer.training import cluster, profiling, runner, steps, team
+from trainer.training.agreement import Agreement
 from trainer.training.interruption import Interrupted, Interruption
 
 
@@ -80,7 +81,10 @@ def build(
     return runner.Runner(
         trainer,
         batches or Batches(),
-        interruption=interruption or Interruption(),
+        agreement=Agreement(
+            team.Team(cluster.Cluster(), None), interruption or Interruption(), {}
+        ),
+        profiler=profiling.Profiler(None, ""),
         record=(recorded if recorded is not None else []).append,
         observers=[] if windows is None else [windows.append],
         report_secs=report_secs,

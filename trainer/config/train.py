@@ -313,6 +313,17 @@ class TrainConfig(CopiesFiles, KnowsGiven):
         "on this device without loss of range.",
         choices=("auto", "float32", "bfloat16", "float16"),
     )
+    num_gpus: int = knob(
+        None,
+        "GPUs of each machine to train on; they share each batch. 0 is the CPU. "
+        "Default: all.",
+        minimum=0,
+    )
+    profile_steps: str = knob(
+        "",
+        "First and last step to write a TensorBoard profile of, such as 100,110; it "
+        "is in logs/plugins/profile. Default: none.",
+    )
     seed: int = knob(
         0,
         "Seed of initial weights, order and augmentation: the same seed and data "
@@ -369,6 +380,14 @@ class TrainConfig(CopiesFiles, KnowsGiven):
         levels = parse_numbers(self.stepwise_learning_rate_levels, float)
         return tuple(zip(steps, levels, strict=True))
 
+    @property
+    def profiled_steps(self) -> tuple[int, int] | None:
+        """First and last step of the profile; None without one."""
+        if not self.profile_steps:
+            return None
+        first, last = parse_numbers(self.profile_steps, int)
+        return first, last
+
     def resolved_max_bad_records(self, num_records: int) -> int:
         """Bad records that a split of this many records may have."""
         if self.max_bad_records is not None:
@@ -390,6 +409,7 @@ class TrainConfig(CopiesFiles, KnowsGiven):
             yield from self._problems_of_stepwise()
         yield from self._problems_of_time()
         yield from self._problems_of_dropout()
+        yield from self._problems_of_profile()
         yield from self.problems_of_cache()
 
     def warnings(self) -> Iterator[str]:
@@ -450,6 +470,18 @@ class TrainConfig(CopiesFiles, KnowsGiven):
             elif isinstance(known[name], bool) != isinstance(value, bool):
                 kind = "True or False" if isinstance(known[name], bool) else "a number"
                 yield f"--optimizer_arguments: {name} must be {kind}, got {value}."
+
+    def _problems_of_profile(self) -> Iterator[str]:
+        try:
+            steps = parse_numbers(self.profile_steps or "1,1", int)
+        except ValueError as error:
+            yield f"--profile_steps: {error}."
+            return
+        if len(steps) != 2 or not 1 <= steps[0] <= steps[1]:
+            yield (
+                "--profile_steps must be the first and the last step, such as 100,110, "
+                f"got {self.profile_steps}."
+            )
 
     def _problems_of_stepwise(self) -> Iterator[str]:
         try:

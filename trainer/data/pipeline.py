@@ -8,6 +8,7 @@ A bad record keeps its position, with weight 0. One that turns out not to decode
 its batch; `mark_undecodable` finds it, and the input is opened again at that batch.
 """
 
+import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -112,6 +113,22 @@ class ExampleSource:
                 self.bad.add(record, images.describe_failure(error))
         return len(self.bad) > num_known
 
+    def skip(self, record: Any) -> tuple[Any, Any, Any]:
+        """Counts a record as bad in a graph; what stands in for it, as of `read_batch`.
+
+        Args:
+            record: int64 [].
+        """
+
+        def add(number: np.ndarray) -> bool:
+            self.bad.add(int(number), "holds a picture that does not decode")
+            return True
+
+        added = self._call_python(add, [record], tf.bool)
+        with tf.control_dependencies([added]):
+            encoded, label, weight = self.read_batch(tf.reshape(record, [1]))
+        return encoded[0], label[0], weight[0]
+
     def _read(self, records: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         read = [self._read_or_none(int(record)) for record in records]
         weights = np.array([data is not None for data in read], np.float32)
@@ -142,10 +159,60 @@ def _without_autotuning() -> tf.data.Options:
     return options
 
 
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """What one process reads of each batch.
+
+    Attributes:
+        rows: Of the batch.
+        is_shared: Whether other processes read the rest. A batch must not fail then:
+            they would wait for it. A picture that does not decode is skipped at once.
+    """
+
+    rows: range
+    is_shared: bool = False
+
+    def decode(
+        self,
+        examples: tf.data.Dataset,
+        decode: Callable[..., Any],
+        source: ExampleSource,
+    ) -> tf.data.Dataset:
+        """Examples (encoded, label, weight, record, ...) -> `decode` of each, in order.
+
+        Args:
+            examples: What was read.
+            decode: Takes an example; fails for a picture that does not decode.
+            source: Where they are from.
+        """
+        if not self.is_shared:
+            return examples.map(decode, num_parallel_calls=environment.num_cores())
+
+        def decode_or_skip(*example: Any) -> tf.data.Dataset:
+            one = tf.data.Dataset.from_tensors(example)
+            skipped = one.map(lambda *parts: decode(*_skip(source, *parts)))
+            return one.map(decode).ignore_errors().concatenate(skipped).take(1)
+
+        return examples.interleave(
+            decode_or_skip,
+            cycle_length=READ_BATCH,
+            num_parallel_calls=environment.num_cores(),
+            deterministic=True,
+        )
+
+
+def _skip(
+    source: ExampleSource, _: Any, __: Any, ___: Any, record: Any, *rest: Any
+) -> Any:
+    """Counts a record as bad; what then stands in for it, in the same form."""
+    encoded, label, weight = source.skip(record)
+    return (encoded, label, weight, record, *rest)
+
+
 class TrainingInput:
     """Endless batches of pictures, each at random in another form."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         source: ExampleSource,
         order: Order,
@@ -154,6 +221,7 @@ class TrainingInput:
         batch_size: int,
         seed: int,
         decode: augmentation.Decode | None = None,
+        part: Part | None = None,
     ) -> None:
         """Opens nothing.
 
@@ -165,6 +233,7 @@ class TrainingInput:
             seed: Seed of all that is random about a picture.
             decode: Of augmentation.build_decoder, for the same size; None is the
                 documented crop and flip.
+            part: The rows of each batch that this process reads; None for all.
         """
         self._source = source
         self._order = order
@@ -173,29 +242,34 @@ class TrainingInput:
         )
         self._batch_size = batch_size
         self._seed = seed
+        self._part = part or Part(range(batch_size))
 
     def open(self, step: int) -> tf.data.Dataset:
         """The batches from a step on.
 
         Returns:
-            Dataset of (float32 [batch_size, image_size, image_size, 3], 0..255, int32
-            [batch_size], classes from 0, float32 [batch_size], 0 for bad records and
-            else 1).
+            Dataset of (float32 [rows, image_size, image_size, 3], 0..255, int32 [rows],
+            classes from 0, float32 [rows], 0 for bad records and else 1), with the rows
+            of `part`.
         """
-        return (
-            tf.data.Dataset.counter(step * self._batch_size, READ_BATCH)
+        num_rows = len(self._part.rows)
+        examples = (
+            tf.data.Dataset.counter(step * num_rows, READ_BATCH)
             .map(self._read, num_parallel_calls=1)
             .unbatch()
-            .map(self._decode, num_parallel_calls=environment.num_cores())
-            .batch(self._batch_size, drop_remainder=True)
+        )
+        return (
+            self._part.decode(examples, self._decode, self._source)
+            .batch(num_rows, drop_remainder=True)
             .prefetch(PREFETCHED_BATCHES)
             .with_options(_without_autotuning())
         )
 
     def mark_undecodable(self, step: int) -> bool:
         """Finds what made the batch of a step fail; see ExampleSource."""
-        start = step * self._batch_size
-        positions = tf.range(start, start + self._batch_size, dtype=tf.int64)
+        num_rows = len(self._part.rows)
+        start = step * num_rows
+        positions = self._locate(tf.range(start, start + num_rows, dtype=tf.int64))
 
         def decode(encoded: Any, offset: int) -> Any:
             return self._decode_image(encoded, positions[offset])
@@ -204,10 +278,19 @@ class TrainingInput:
         return self._source.mark_undecodable(records, decode)
 
     def _read(self, start: Any) -> Any:
-        positions = start + tf.range(READ_BATCH, dtype=tf.int64)
-        return (*self._source.read_batch(self._order(positions)), positions)
+        positions = self._locate(start + tf.range(READ_BATCH, dtype=tf.int64))
+        records = self._order(positions)
+        return (*self._source.read_batch(records), records, positions)
 
-    def _decode(self, encoded: Any, label: Any, weight: Any, position: Any) -> Any:
+    def _locate(self, numbers: Any) -> Any:
+        """Positions of the examples that this process reads, by their number."""
+        rows = self._part.rows
+        steps, offsets = numbers // len(rows), numbers % len(rows)
+        return steps * self._batch_size + rows.start + offsets
+
+    def _decode(
+        self, encoded: Any, label: Any, weight: Any, _: Any, position: Any
+    ) -> Any:
         return self._decode_image(encoded, position), label, weight
 
     def _decode_image(self, encoded: Any, position: Any) -> Any:
@@ -239,6 +322,7 @@ class EvaluationInput:
         image_size: int,
         batch_size: int,
         num_images: int,
+        part: Part | None = None,
     ) -> None:
         """Decides which records are in which batch.
 
@@ -247,14 +331,16 @@ class EvaluationInput:
             image_size: Side in pixels.
             batch_size: Examples a batch.
             num_images: Records to take; 0, or more than there are, takes all.
+            part: The rows of each batch that this process reads; None for all.
         """
         self._source = source
         self._image_size = image_size
-        self._batch_size = batch_size
+        self._part = part or Part(range(batch_size))
         selected = select_records(len(source.index), num_images)
         count = len(selected)
         self.num_batches = -(-count // batch_size)
-        slots = np.arange(self.num_batches * batch_size)
+        rows = np.asarray(self._part.rows)
+        slots = (np.arange(self.num_batches)[:, None] * batch_size + rows).ravel()
         # Padding repeats the last record, so that every batch has one shape.
         self._records = selected[np.minimum(slots, count - 1)]
         self._weights = (slots < count).astype(np.float32)
@@ -263,19 +349,22 @@ class EvaluationInput:
         """The batches from a number on.
 
         Returns:
-            Dataset of (float32 [batch_size, image_size, image_size, 3], 0..255, int32
-            [batch_size], classes from 0, float32 [batch_size], 1, or 0 for padding and
-            bad records).
+            Dataset of (float32 [rows, image_size, image_size, 3], 0..255, int32 [rows],
+            classes from 0, float32 [rows], 1, or 0 for padding and bad records), with
+            the rows of `part`.
         """
-        start = batch * self._batch_size
+        num_rows = len(self._part.rows)
+        start = batch * num_rows
         slots = (self._records[start:], self._weights[start:])
-        return (
+        examples = (
             tf.data.Dataset.from_tensor_slices(slots)
             .batch(READ_BATCH)
             .map(self._read, num_parallel_calls=1)
             .unbatch()
-            .map(self._decode, num_parallel_calls=environment.num_cores())
-            .batch(self._batch_size, drop_remainder=True)
+        )
+        return (
+            self._part.decode(examples, self._decode, self._source)
+            .batch(num_rows, drop_remainder=True)
             .prefetch(PREFETCHED_BATCHES)
             .with_options(_without_autotuning())
         )
@@ -294,15 +383,16 @@ class EvaluationInput:
 
     def mark_undecodable(self, batch: int) -> bool:
         """Finds what made a batch fail; see ExampleSource."""
-        start = batch * self._batch_size
-        records = self._records[start : start + self._batch_size].tolist()
+        num_rows = len(self._part.rows)
+        start = batch * num_rows
+        records = self._records[start : start + num_rows].tolist()
         return self._source.mark_undecodable(records, self._decode_image)
 
     def _read(self, records: Any, weights: Any) -> Any:
         encoded, labels, good = self._source.read_batch(records)
-        return encoded, labels, weights * good
+        return encoded, labels, weights * good, records
 
-    def _decode(self, encoded: Any, label: Any, weight: Any) -> Any:
+    def _decode(self, encoded: Any, label: Any, weight: Any, _: Any) -> Any:
         return self._decode_image(encoded), label, weight
 
     def _decode_image(self, encoded: Any, _: int = 0) -> Any:

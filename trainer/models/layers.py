@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from trainer.models import batch_norm, replicas
 from trainer.models.activations import Relu, Relu6, Swish
 from trainer.models.convolution import Conv2D
 from trainer.models.normalization import Normalize
@@ -86,6 +87,8 @@ class FusedBatchNormalization(keras.layers.Layer):
     def call(self, inputs: Any, training: bool = False) -> Any:  # noqa: FBT001, FBT002
         """Normalises float [batch, height, width, channels]."""
         is_training = training and not self.is_frozen
+        if is_training and replicas.count() > 1:
+            return self._normalize_over_replicas(inputs)
         outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
             x=inputs,
             scale=keras.ops.convert_to_tensor(self.gamma),
@@ -100,6 +103,22 @@ class FusedBatchNormalization(keras.layers.Layer):
         if is_training:
             self.moving_mean.assign(mean)
             self.moving_variance.assign(variance)
+        return outputs
+
+    def _normalize_over_replicas(self, inputs: Any) -> Any:
+        outputs, mean, variance = batch_norm.normalize_over_replicas(
+            inputs,
+            keras.ops.convert_to_tensor(self.gamma),
+            keras.ops.convert_to_tensor(self.beta),
+            shift=keras.ops.convert_to_tensor(self.moving_mean),
+            epsilon=self._epsilon,
+        )
+        for moving, found in (
+            (self.moving_mean, mean),
+            (self.moving_variance, variance),
+        ):
+            before = keras.ops.convert_to_tensor(moving)
+            replicas.assign(moving, found + self._momentum * (before - found))
         return outputs
 
 
@@ -153,9 +172,31 @@ class Dropout(keras.layers.Layer):
         """Drops from float [batch, ...] if training."""
         if not training or not self.rate:
             return inputs
+        if replicas.count() > 1:
+            return self._drop_rows(inputs)
         return keras.random.dropout(
             inputs, self.rate, noise_shape=self._noise_shape, seed=self.seed_generator
         )
+
+    def _drop_rows(self, inputs: Any) -> Any:
+        """Drops of the global batch what one replica would drop."""
+        # A copy: the variable itself would be read after it has changed.
+        state = tf.identity(self.seed_generator.state.value)
+        replicas.assign(
+            self.seed_generator.state, state + tf.constant([0, 1], state.dtype)
+        )
+        # As Keras makes a seed of its state.
+        seed = tf.cast(tf.math.floormod(state, tf.int32.max - 1), tf.int32)
+
+        def draw(shape: list[int]) -> Any:
+            return tf.nn.experimental.stateless_dropout(
+                tf.ones(shape, inputs.dtype), self.rate, seed=seed
+            )
+
+        num_rows, *inner_shape = inputs.shape
+        if self._noise_shape:
+            inner_shape = list(self._noise_shape[1:])
+        return inputs * replicas.draw_rows(draw, inner_shape, num_rows)
 
 
 def set_drop_rates(

@@ -12,7 +12,7 @@ from trainer import errors
 from trainer.config import TrainConfig
 from trainer.data import images, pipeline
 from trainer.training import failures, steps
-from trainer.training.interruption import Interruption
+from trainer.training.agreement import Agreement
 
 
 class Evaluation:
@@ -29,7 +29,8 @@ class Evaluation:
         source: pipeline.ExampleSource,
         *,
         scored: Sequence[Any] | None,
-        interruption: Interruption,
+        agreement: Agreement,
+        part: pipeline.Part,
     ) -> None:
         """Takes what an evaluation needs.
 
@@ -39,7 +40,8 @@ class Evaluation:
             source: The validation records.
             scored: What its variables are set to before each evaluation; None if it
                 is the model that training changes.
-            interruption: Is checked before each batch.
+            agreement: Is checked before each batch.
+            part: The rows of each batch that this process reads.
         """
         self._config = config
         self._evaluator = evaluator
@@ -49,9 +51,10 @@ class Evaluation:
             image_size=config.resolved_image_size,
             batch_size=config.resolved_eval_batch_size,
             num_images=config.num_eval_images,
+            part=part,
         )
         self._scored = scored
-        self._interruption = interruption
+        self._agreement = agreement
 
     def predict(self, encoded: Sequence[bytes]) -> np.ndarray:
         """What the weights of the last evaluation say of pictures.
@@ -79,7 +82,7 @@ class Evaluation:
         started_at = time.monotonic()
         self._copy_weights()
         batch_flag = f"--eval_batch_size={self._config.resolved_eval_batch_size}"
-        batches = self._interruption.watch(self._input.read())
+        batches = self._agreement.watch(self._input.read())
         with failures.explained(self._source, batch_flag):
             metrics = self._evaluator.evaluate(batches)
         if not math.isfinite(metrics["loss"]):

@@ -10,16 +10,20 @@ from typing import Any, NamedTuple
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from trainer import environment, storage
 from trainer.config import TrainConfig
 from trainer.data import augmentation, index_cache, pipeline
 from trainer.models import factory, layers
+from trainer.models import variant as variants
 from trainer.models.variant import Variant
 from trainer.serving import export, parity
 from trainer.training import (
+    agreement,
     best_model,
     class_weights,
+    cluster,
     distribution,
     evaluation,
     failures,
@@ -27,13 +31,16 @@ from trainer.training import (
     hypertuning,
     inputs,
     job_state,
+    limits,
     loop,
+    profiling,
     progress,
     recipe,
     runner,
     start,
     steps,
     summaries,
+    team,
     time_budget,
 )
 from trainer.training.interruption import Interrupted, Interruption
@@ -53,9 +60,11 @@ def run(config: TrainConfig) -> int:
     Raises:
         JobError: If the job can't be done as it is.
     """
-    with Interruption() as interruption:
+    place = cluster.own_cluster()
+    limits.check(config, place)
+    with Interruption() as interruption, team.explained(place):
         try:
-            _run(config, interruption)
+            _run(config, place, interruption)
         except Interrupted as error:
             logging.warning("Ended by %s; the same command resumes.", error)
             return error.exit_code
@@ -67,6 +76,10 @@ class _Parts(NamedTuple):
 
     config: TrainConfig
     layout: JobLayout
+    team: team.Team
+    agreement: agreement.Agreement
+    profiler: profiling.Profiler
+    strategy: tf.distribute.Strategy
     known: index_cache.IndexCache
     data: inputs.Inputs
     trainer: steps.Trainer
@@ -77,38 +90,60 @@ class _Parts(NamedTuple):
     resolved: dict[str, Any]
 
 
-def _run(given: TrainConfig, interruption: Interruption) -> None:
-    parts = _build_parts(given)
-    config = parts.config
+def _run(
+    given: TrainConfig, place: cluster.Cluster, interruption: Interruption
+) -> None:
+    strategy = distribution.build_strategy(
+        cluster=place,
+        num_gpus=given.num_gpus,
+        batch_sizes=[given.train_batch_size, given.resolved_eval_batch_size],
+    )
+    # A cluster's service takes them.
+    interruption.listen()
+    parts = _build_parts(given, strategy, team.Team(place, strategy), interruption)
     if not parts.state.restore():
-        _start(config, parts, interruption)
+        _start(parts, interruption)
+    parts.state.start()
     interruption.defer()
-    try:
-        config = _plan_steps(config, parts, interruption)
-        metrics = _train_with_progress(config, parts, interruption)
-    except Interrupted:
-        parts.state.save_if_changed()
-        raise
-    _log_end(config, parts, metrics)
+    with contextlib.closing(parts.profiler):
+        try:
+            config = _plan_steps(parts)
+            metrics = _train_with_progress(config, parts)
+        except Interrupted:
+            parts.state.save_if_changed()
+            parts.team.gather("saved")
+            raise
+    if parts.team.is_chief:
+        _log_end(config, parts, metrics)
+    # Nobody leaves before the chief has written all.
+    parts.team.gather("done")
 
 
-def _train_with_progress(
-    config: TrainConfig, parts: _Parts, interruption: Interruption
-) -> loop.Metrics:
+def _train_with_progress(config: TrainConfig, parts: _Parts) -> loop.Metrics:
     with (
         _shown_progress(config, parts) as shown,
-        summaries.open_summaries(parts.layout.log_dir) as events,
+        _open_events(parts) as events,
     ):
-        return _train_and_evaluate(config, parts, shown, events, interruption)
+        return _train_and_evaluate(config, parts, shown, events)
 
 
-def _complete(given: TrainConfig, data: inputs.Inputs) -> TrainConfig:
+@contextlib.contextmanager
+def _open_events(parts: _Parts) -> Iterator[summaries.Summaries | None]:
+    """The chief's alone."""
+    if not parts.team.is_chief:
+        yield None
+        return
+    with summaries.open_summaries(parts.layout.log_dir) as events:
+        yield events
+
+
+def _complete(given: TrainConfig, data: inputs.Inputs, mates: team.Team) -> TrainConfig:
     """What is carried out; a job with a time limit only may take all steps there are.
 
     Warns of what hardly works as meant.
     """
-    facts = recipe.Facts(data.num_training, distribution.has_gpu())
-    config = recipe.complete(given, facts)
+    facts = mates.share([data.num_training, distribution.has_gpu()])
+    config = recipe.complete(given, recipe.Facts(*facts))
     if not config.max_steps:
         config = dataclasses.replace(config, max_steps=int(steps.UNPLANNED_STEPS))
     for warning in config.warnings():
@@ -116,16 +151,15 @@ def _complete(given: TrainConfig, data: inputs.Inputs) -> TrainConfig:
     return config
 
 
-def _plan_steps(
-    config: TrainConfig, parts: _Parts, interruption: Interruption
-) -> TrainConfig:
+def _plan_steps(parts: _Parts) -> TrainConfig:
     """Fixes how many steps fit into --max_minutes; see time_budget."""
+    config = parts.config
     if not config.max_minutes:
         return config
     trainer, budget = parts.trainer, parts.state.budget
     num_examples = len(parts.data.validation.index)
     eval_images = min(config.num_eval_images, num_examples) or num_examples
-    steps_runner = _build_runner(config, parts, interruption, [], math.inf)
+    steps_runner = _build_runner(config, parts, [], math.inf)
 
     def train() -> int:
         to_step = min(trainer.num_steps_done + time_budget.MIN_STEPS, config.max_steps)
@@ -152,34 +186,82 @@ def _plan_steps(
     return planned
 
 
-def _start(config: TrainConfig, parts: _Parts, interruption: Interruption) -> None:
-    """Brings the model to where step 0 begins."""
-    model = parts.trainer.model
-    parts.start.load(model)
-    if config.fine_tune == "gradual":
-        head_fit.fit_head(model, config, parts.data.training, interruption)
+def _start(parts: _Parts, interruption: Interruption) -> None:
+    """Brings the model to where step 0 begins; other processes take the chief's."""
+    config, model = parts.config, parts.trainer.model
+    if parts.team.is_chief:
+        parts.start.load(model)
+        if config.fine_tune == "gradual":
+            head_fit.fit_head(model, config, parts.data.training, interruption)
     parts.trainer.start_from_model()
 
 
-def _build_parts(given: TrainConfig) -> _Parts:
+def _build_parts(
+    given: TrainConfig,
+    strategy: tf.distribute.Strategy,
+    mates: team.Team,
+    interruption: Interruption,
+) -> _Parts:
     """Checks the data and the job-dir first: a model takes longer to build."""
     layout = own_layout(given.job_dir)
-    if storage.is_gs(layout.root_dir):
+    if storage.is_gs(layout.root_dir) and mates.is_chief:
         # Leaves nothing behind, and the data may take minutes to come.
         storage.make_writable_dir(layout.root_dir, "job-dir")
     known = index_cache.IndexCache(layout.index_path)
     data = inputs.open_inputs(given, known)
-    config = _complete(given, data)
-    storage.make_writable_dir(layout.root_dir, "job-dir")
-    known.save()
-    strategy = distribution.build_strategy()
-    precision = _resolve_precision(config)
-    _log_start(config, data, precision)
-    origin = start.find_start(config, layout)
+    config = _complete(given, data, mates)
+    batch_sizes = [config.train_batch_size, config.resolved_eval_batch_size]
+    distribution.check_replicas(strategy, batch_sizes)
+    if mates.is_chief:
+        storage.make_writable_dir(layout.root_dir, "job-dir")
+        known.save()
+    resolved = _resolve(config, data, strategy)
+    _log_start(config, data, resolved)
+    origin = _find_start(config, layout, mates)
+    trainer, evaluator = _build_steps(
+        config, data, strategy, origin.variant, resolved["precision"]
+    )
+    return _Parts(
+        config=config,
+        layout=layout,
+        team=mates,
+        agreement=agreement.Agreement(mates, interruption, data.bad_records),
+        profiler=profiling.Profiler(
+            config.profiled_steps if mates.is_chief else None, layout.log_dir
+        ),
+        strategy=strategy,
+        known=known,
+        data=data,
+        trainer=trainer,
+        evaluator=evaluator,
+        state=job_state.JobState(
+            config, layout, trainer, data.bad_records, origin.variant, mates
+        ),
+        start=origin,
+        resolved=resolved,
+    )
+
+
+def _find_start(
+    config: TrainConfig, layout: JobLayout, mates: team.Team
+) -> start.Start:
+    """The chief's; the others need to know no more of it than the variant."""
+    found = start.find_start(config, layout) if mates.is_chief else None
+    variant = mates.share(found and found.variant.export())
+    return found or start.Start(variants.restore(variant), None, "")
+
+
+def _build_steps(
+    config: TrainConfig,
+    data: inputs.Inputs,
+    strategy: tf.distribute.Strategy,
+    variant: Variant,
+    precision: str,
+) -> tuple[steps.Trainer, steps.Evaluator]:
     with strategy.scope():
-        trained = scored = _build_model(config, origin.variant, precision)
+        trained = scored = _build_model(config, variant, precision)
         if precision != "float32" or config.moving_average_decay:
-            scored = _build_model(config, origin.variant, "float32")
+            scored = _build_model(config, variant, "float32")
         trainer = steps.Trainer(
             config,
             trained,
@@ -187,14 +269,7 @@ def _build_parts(given: TrainConfig) -> _Parts:
             uses_loss_scale=precision == "float16",
             class_weights=_weigh_classes(config, data),
         )
-        evaluator = steps.Evaluator(config, scored, strategy)
-    state = job_state.JobState(
-        config, layout, trainer, data.bad_records, origin.variant
-    )
-    resolved = _resolve(config, data, precision)
-    return _Parts(
-        config, layout, known, data, trainer, evaluator, state, origin, resolved
-    )
+        return trainer, steps.Evaluator(config, scored, strategy)
 
 
 def _weigh_classes(config: TrainConfig, data: inputs.Inputs) -> np.ndarray | None:
@@ -211,7 +286,7 @@ def _weigh_classes(config: TrainConfig, data: inputs.Inputs) -> np.ndarray | Non
 
 
 def _resolve(
-    config: TrainConfig, data: inputs.Inputs, precision: str
+    config: TrainConfig, data: inputs.Inputs, strategy: tf.distribute.Strategy
 ) -> dict[str, Any]:
     return {
         "image_size": config.resolved_image_size,
@@ -220,8 +295,9 @@ def _resolve(
         "decay_steps": config.resolved_decay_steps,
         "optimizer_arguments": config.resolved_optimizer_arguments,
         "label_offset": data.training.label_offset,
-        "precision": precision,
-        "device": distribution.describe_device(),
+        "precision": _resolve_precision(config),
+        "device": distribution.describe_device(strategy),
+        "num_replicas": strategy.num_replicas_in_sync,
         "num_training_images": data.num_training,
         "num_validation_images": len(data.validation.index),
     }
@@ -268,8 +344,7 @@ def _train_and_evaluate(
     config: TrainConfig,
     parts: _Parts,
     shown: progress.Progress,
-    events: summaries.Summaries,
-    interruption: Interruption,
+    events: summaries.Summaries | None,
 ) -> loop.Metrics:
     trainer = parts.trainer
     scores = evaluation.Evaluation(
@@ -279,15 +354,13 @@ def _train_and_evaluate(
         scored=None
         if parts.evaluator.model is trainer.model
         else trainer.scored_variables,
-        interruption=interruption,
+        agreement=parts.agreement,
+        part=_part_of(parts, config.resolved_eval_batch_size),
     )
-    steps_runner = _build_runner(
-        config,
-        parts,
-        interruption,
-        [shown.show, functools.partial(_write_window, events)],
-        shown.report_secs,
-    )
+    observers: list[runner.Observer] = [shown.show]
+    if events:
+        observers.append(functools.partial(_write_window, events))
+    steps_runner = _build_runner(config, parts, observers, shown.report_secs)
 
     return loop.train_and_evaluate(
         train=functools.partial(_train, config, parts, steps_runner),
@@ -316,7 +389,6 @@ def _train(
 def _build_runner(
     config: TrainConfig,
     parts: _Parts,
-    interruption: Interruption,
     observers: Sequence[runner.Observer],
     report_secs: float,
 ) -> runner.Runner:
@@ -334,12 +406,19 @@ def _build_runner(
             batch_size=config.train_batch_size,
             seed=config.seed,
             decode=decode,
+            part=_part_of(parts, config.train_batch_size),
         ),
-        interruption=interruption,
+        agreement=parts.agreement,
+        profiler=parts.profiler,
         record=parts.state.curve.add,
         observers=observers,
         report_secs=report_secs,
     )
+
+
+def _part_of(parts: _Parts, batch_size: int) -> pipeline.Part:
+    rows = distribution.process_rows(parts.strategy, batch_size)
+    return pipeline.Part(rows, is_shared=not parts.team.is_alone)
 
 
 def _ended_early(config: TrainConfig, parts: _Parts) -> str | None:
@@ -373,11 +452,13 @@ def _plan_evaluations(config: TrainConfig, parts: _Parts) -> list[int]:
 def _build_actions(
     config: TrainConfig,
     parts: _Parts,
-    events: summaries.Summaries,
+    events: summaries.Summaries | None,
     scores: evaluation.Evaluation,
 ) -> list[loop.Action]:
     """What follows an evaluation. What is reported last is on disk by then."""
     history = parts.state.history
+    if events is None:
+        return [history.add]
     exporter = export.Exporter(
         parts.evaluator.model,
         image_size=config.resolved_image_size,
@@ -442,7 +523,9 @@ def _write_window(events: summaries.Summaries, window: progress.TrainingWindow) 
     )
 
 
-def _log_start(config: TrainConfig, data: inputs.Inputs, precision: str) -> None:
+def _log_start(
+    config: TrainConfig, data: inputs.Inputs, resolved: dict[str, Any]
+) -> None:
     num_examples = data.num_training
     logging.info(
         "data  | %d training and %d validation images, %d classes, labels from %d",
@@ -455,8 +538,8 @@ def _log_start(config: TrainConfig, data: inputs.Inputs, precision: str) -> None
         "model | %s at %d px, %s, on %s",
         config.model_type,
         config.resolved_image_size,
-        precision,
-        distribution.describe_device(),
+        resolved["precision"],
+        resolved["device"],
     )
     if config.max_minutes:
         logging.info(

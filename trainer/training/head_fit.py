@@ -36,6 +36,8 @@ def fit_head(
 ) -> None:
     """Replaces the weights of the classifier; leaves all others alone.
 
+    One device computes it, whatever the number of replicas.
+
     Args:
         model: Of factory.build_model, with pretrained weights.
         config: The job.
@@ -53,10 +55,12 @@ def fit_head(
     batch_flag = f"--eval_batch_size={config.resolved_eval_batch_size}"
     with failures.explained(source, batch_flag):
         features, labels = _compute_features(model, images, interruption)
-    kernel, bias = depth.list_head_variables(model)
-    kernel.assign(tf.zeros(kernel.shape))
-    bias.assign(tf.zeros(bias.shape))
+    targets = depth.list_head_variables(model)
+    # Of their own: the model's may be copies, one a replica.
+    kernel, bias = (tf.Variable(tf.zeros(one.shape), name=one.name) for one in targets)
     accuracy = _descend(kernel, bias, features, labels, config)
+    for target, value in zip(targets, (kernel, bias), strict=True):
+        target.assign(value)
     logging.info(
         "head  | fitted to the features of %d images, accuracy on them %.3f | %s",
         len(labels),
@@ -84,8 +88,8 @@ def _compute_features(
 
 
 def _descend(
-    kernel: keras.Variable,
-    bias: keras.Variable,
+    kernel: tf.Variable,
+    bias: tf.Variable,
     features: np.ndarray,
     labels: np.ndarray,
     config: TrainConfig,
@@ -99,7 +103,7 @@ def _descend(
     @tf.function
     def step() -> Any:
         with tf.GradientTape() as tape:
-            logits = inputs @ kernel.value + bias.value
+            logits = inputs @ kernel + bias
             entropy = losses.smoothed_cross_entropy(
                 logits,
                 targets,
@@ -107,8 +111,8 @@ def _descend(
                 label_smoothing=config.label_smoothing,
             )
             loss = tf.reduce_mean(entropy)
-            loss += WEIGHT_DECAY * losses.l2_loss([kernel.value])
-        adam.apply(tape.gradient(loss, [kernel.value, bias.value]), LEARNING_RATE)
+            loss += WEIGHT_DECAY * losses.l2_loss([kernel])
+        adam.apply(tape.gradient(loss, [kernel, bias]), LEARNING_RATE)
         is_correct = tf.equal(tf.argmax(logits, -1, tf.int32), targets)
         return tf.reduce_mean(tf.cast(is_correct, tf.float32))
 

@@ -35,12 +35,23 @@ class Interruption:
 
     def __enter__(self) -> Self:
         for number in SIGNALS:
-            self._previous[number] = signal.signal(number, self._receive)
+            self._previous[number] = signal.getsignal(number)
+        self.listen()
         return self
 
     def __exit__(self, *error: object) -> None:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
+
+    def listen(self) -> None:
+        """Takes the signals, again if a library has taken them in between."""
+        for number in SIGNALS:
+            signal.signal(number, self._receive)
+
+    @property
+    def received(self) -> int | None:
+        """The signal that came; None if there was none."""
+        return self._received
 
     def defer(self) -> None:
         """From now on there is work to save: wait for `check`."""

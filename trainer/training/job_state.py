@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from typing import Any
 
 from trainer import errors
 from trainer.config import TrainConfig
@@ -15,6 +16,7 @@ from trainer.training import (
     training_curve,
 )
 from trainer.training.layout import JobLayout
+from trainer.training.team import Team
 
 # Flags without which the variables of a checkpoint do not fit.
 IDENTITY = ("model_type", "num_classes", "optimizer_type", "fine_tune")
@@ -30,6 +32,7 @@ class JobState:
         trainer: steps.Trainer,
         bad_records: Mapping[str, BadRecords],
         variant: Variant,
+        team: Team,
     ) -> None:
         """Restores nothing.
 
@@ -39,6 +42,7 @@ class JobState:
             trainer: Has the variables.
             bad_records: Those of each split, by its name.
             variant: How the network computes.
+            team: Its chief reads and writes; the others hear from it.
         """
         self.history = history.History()
         self.curve = training_curve.TrainingCurve()
@@ -48,7 +52,12 @@ class JobState:
         self._bad_records = bad_records
         self._variant = variant
         self._directory = layout.checkpoint_dir
-        self._checkpoints = checkpoints.Checkpoints(self._directory, trainer.variables)
+        self._team = team
+        self._checkpoints = (
+            checkpoints.Checkpoints(self._directory, trainer.variables)
+            if team.is_chief
+            else None
+        )
         self._saved_step = 0
         self.budget = time_budget.TimeBudget(config.max_minutes)
 
@@ -59,8 +68,7 @@ class JobState:
             ConfigError: If the checkpoints are from a job with other variables.
             StorageError: If none of the checkpoints can be read.
         """
-        self._check_identity()
-        content = self._checkpoints.restore()
+        content = self._team.share(self._read())
         if content is None:
             return False
         self.history = history.History(content["evaluations"])
@@ -69,12 +77,26 @@ class JobState:
         self.budget.restore(content.get("secs", 0.0))
         for split, bad in self._bad_records.items():
             bad.restore(content["bad_records"][split])
-        self._saved_step = self._trainer.num_steps_done
-        logging.info("resume | step %d from %s", self._saved_step, self._directory)
         return True
 
+    def start(self) -> None:
+        """Gives the chief's variables, restored or not, to all replicas."""
+        self._trainer.share_variables()
+        self._saved_step = self._trainer.num_steps_done
+        if self._saved_step:
+            source = self._directory if self._team.is_chief else "the chief"
+            logging.info("resume | step %d from %s", self._saved_step, source)
+
+    def _read(self) -> dict[str, Any] | None:
+        if self._checkpoints is None:
+            return None
+        self._check_identity()
+        return self._checkpoints.restore()
+
     def save(self) -> None:
-        """Writes a checkpoint."""
+        """Writes a checkpoint, if this is the chief."""
+        if self._checkpoints is None:
+            return
         step = self._trainer.num_steps_done
         self._checkpoints.save(
             step,

@@ -5,6 +5,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from trainer.models import replicas
+
 INITIAL_SCALE = 2.0**15
 STEPS_TO_DOUBLE = 2000
 
@@ -47,6 +49,8 @@ class LossScale:
         good_steps = tf.where(is_finite, self._good_steps + 1, tf.zeros((), tf.int64))
         is_quiet = good_steps >= STEPS_TO_DOUBLE
         grown = tf.where(is_quiet, self._scale * 2.0, self._scale)
-        self._scale.assign(tf.where(is_finite, grown, self._scale / 2.0))
-        self._good_steps.assign(tf.where(is_quiet, tf.zeros((), tf.int64), good_steps))
+        scale = tf.where(is_finite, grown, self._scale / 2.0)
+        replicas.assign(self._scale, scale)
+        left = tf.where(is_quiet, tf.zeros((), tf.int64), good_steps)
+        replicas.assign(self._good_steps, left)
         return unscaled, is_finite

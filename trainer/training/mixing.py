@@ -1,7 +1,8 @@
 """Mixup, cutmix and random erasing: what training does to a batch before it learns.
 
-It happens in the training step, where a batch is one tensor, so that the input has one
-form. Random numbers follow from the seed and the step alone.
+It happens before a training step, where a batch is one tensor, so that the input has
+one form. Random numbers follow from the seed and the step alone. Replicas share what
+comes out.
 """
 
 from collections.abc import Callable
@@ -36,6 +37,11 @@ class Batch(NamedTuple):
     weights: Any
     partners: Any = None
     shares: Any = None
+
+    @property
+    def tensors(self) -> list[Any]:
+        """What there is of it: the arguments that make it again."""
+        return [one for one in self if one is not None]
 
 
 Mix = Callable[[Batch, Any], Batch]

@@ -6,6 +6,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from trainer.models import replicas
+
 # As tf.train.ExponentialMovingAverage names what it keeps.
 SUFFIX = "ExponentialMovingAverage"
 
@@ -58,7 +60,7 @@ class MovingAverage:
         done = tf.cast(step, tf.float32)
         share = 1.0 - tf.minimum(self._decay, (1.0 + done) / (10.0 + done))
         for name, average in self._averages.items():
-            average.assign_sub(share * (average - self._sources[name]))
+            replicas.subtract(average, share * (average - self._sources[name]))
 
     def find(self, variable: keras.Variable) -> Any:
         """The average of a variable; the variable itself if it has none."""

@@ -12,6 +12,8 @@ from typing import Any, ClassVar
 import keras
 import tensorflow as tf
 
+from trainer.models import replicas
+
 
 class Optimizer(abc.ABC):
     """Moves variables along their gradients, and owns the slots this takes."""
@@ -118,7 +120,7 @@ class _Adam(Optimizer):
     ) -> None:
         super().apply(gradients, learning_rate, scales)
         for name, power in self._powers.items():
-            power.assign(power * self._arguments[name])
+            replicas.assign(power, power * self._arguments[name])
 
     def _apply_one(
         self, handle: Any, slots: list[Any], gradient: Any, learning_rate: Any

@@ -14,7 +14,8 @@ import tensorflow as tf
 from trainer import errors
 from trainer.data.pipeline import TrainingInput
 from trainer.training import steps
-from trainer.training.interruption import Interruption
+from trainer.training.agreement import Agreement
+from trainer.training.profiling import Profiler
 from trainer.training.progress import TrainingWindow
 
 CALL_SECS = 1.0
@@ -26,12 +27,13 @@ Observer = Callable[[TrainingWindow], None]
 class Runner:
     """Moves a trainer on to a given step."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         trainer: steps.Trainer,
         batches: TrainingInput,
         *,
-        interruption: Interruption,
+        agreement: Agreement,
+        profiler: Profiler,
         record: Observer,
         observers: Sequence[Observer],
         report_secs: float,
@@ -42,7 +44,8 @@ class Runner:
             trainer: Has the step that training goes on from.
             batches: Are opened at the trainer's step, and again there if a batch has
                 a picture that does not decode.
-            interruption: Is checked between calls.
+            agreement: Is checked between calls.
+            profiler: Records some of the steps.
             record: Called with a window for each call into TensorFlow, so with every
                 step before it is saved.
             observers: Called with each window and at the end of `train`.
@@ -51,7 +54,8 @@ class Runner:
         self._trainer = trainer
         self._input = batches
         self._batches: Iterator[Any] | None = None
-        self._interruption = interruption
+        self._agreement = agreement
+        self._profiler = profiler
         self._record = record
         self._observers = observers
         self._report_secs = report_secs
@@ -80,7 +84,8 @@ class Runner:
         window = _Window()
         saved_at = time.monotonic()
         while self._trainer.num_steps_done < to_step and not is_late():
-            self._interruption.check()
+            self._agreement.check()
+            self._profiler.update(self._trainer.num_steps_done)
             taken = self._take_steps(to_step)
             window.add(*taken)
             self._record(self._summarize(_window_of(*taken)))
@@ -90,6 +95,7 @@ class Runner:
             if time.monotonic() - saved_at >= save_secs:
                 save()
                 saved_at = time.monotonic()
+        self._profiler.update(to_step)
         if window.num_steps:
             self._report(window)
 
@@ -112,7 +118,9 @@ class Runner:
             step = self._trainer.num_steps_done
             if self._batches is None:
                 self._batches = iter(self._input.open(step))
-            num_steps = min(self._steps_a_call, to_step - step)
+            stop = self._profiler.next_stop(step, to_step)
+            wanted = min(self._steps_a_call, stop - step)
+            num_steps = self._agreement.agree_on_steps(wanted)
             try:
                 return self._trainer.train_steps(self._batches, num_steps)
             except tf.errors.InvalidArgumentError:

@@ -8,8 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from trainer.config import TrainConfig
-from trainer.models import depth, layers
-from trainer.training import losses, mixing, optimizers, schedules
+from trainer.models import depth, layers, replicas
+from trainer.training import distribution, losses, mixing, optimizers, schedules
 from trainer.training.loss_scale import LossScale
 from trainer.training.moving_average import MovingAverage
 
@@ -92,7 +92,7 @@ class Trainer:
     @property
     def num_steps_done(self) -> int:
         """Steps since the first run of the job."""
-        return int(self._step)
+        return int(self._step.numpy())
 
     @property
     def variables(self) -> dict[str, tf.Variable]:
@@ -112,9 +112,10 @@ class Trainer:
     @property
     def planned_steps(self) -> int | None:
         """Steps in all, if `plan_steps` or an earlier run said how many."""
-        if self._horizon is None or float(self._horizon) == UNPLANNED_STEPS:
+        if self._horizon is None:
             return None
-        return int(self._horizon)
+        found = int(self._horizon.numpy())
+        return None if found == UNPLANNED_STEPS else found
 
     def plan_steps(self, num_steps: int) -> None:
         """Lets the learning rate decay until this step, in a job with a time limit."""
@@ -132,6 +133,11 @@ class Trainer:
         """Goes on from weights that were given to the model, at step 0."""
         if self._average:
             self._average.restart()
+
+    def share_variables(self) -> None:
+        """Gives every replica of another process the chief's variables."""
+        if isinstance(self._strategy, tf.distribute.MultiWorkerMirroredStrategy):
+            distribution.share_variables(self._strategy, list(self.variables.values()))
 
     def learning_rate_at(self, step: int) -> float:
         """The rate that the given step takes."""
@@ -170,32 +176,44 @@ class Trainer:
             # A batch that can't be read must not leave half a step behind.
             with tf.control_dependencies(batch):
                 wait_secs += tf.timestamp() - asked_at
-                loss, accuracy = self._strategy.run(self._train_step, batch)
+                mixed = self._mix(mixing.Batch(*batch), self._step)
+                loss, accuracy = distribution.run(
+                    self._strategy, self._train_step, mixed.tensors, self.batch_size
+                )
             done += 1
             loss_sum += loss
             accuracy_sum += accuracy
         return done, loss_sum, accuracy_sum, wait_secs
 
-    def _train_step(self, images: Any, labels: Any, weights: Any) -> tuple[Any, Any]:
-        batch = self._mix(mixing.Batch(images, labels, weights), self._step)
+    def _train_step(
+        self, images: Any, labels: Any, weights: Any, *mixed: Any
+    ) -> tuple[Any, Any]:
+        batch = mixing.Batch(images, labels, weights, *mixed)
         trained = [variable.value for variable in self._trainable]
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
+        count = tf.maximum(replicas.sum_over_all(tf.reduce_sum(batch.weights)), 1.0)
+        with (
+            tf.GradientTape(watch_accessed_variables=False) as tape,
+            replicas.sharing_batch(self.batch_size),
+        ):
             tape.watch(trained)
             logits = self.model(batch.images, training=not self._is_head_only)
-            loss = self._compute_loss(logits, batch)
+            loss = self._compute_loss(logits, batch, count)
             target = self._loss_scale.scale(loss) if self._uses_loss_scale else loss
-        gradients = tape.gradient(target, trained)
+        self._update(replicas.sum_over_all(tape.gradient(target, trained)))
+        is_correct = tf.equal(tf.argmax(logits, -1, tf.int32), batch.labels)
+        right = tf.reduce_sum(tf.cast(is_correct, tf.float32) * batch.weights)
+        return replicas.sum_over_all([loss, right / count])
+
+    def _update(self, gradients: Any) -> None:
         rate = self._learning_rate(self._step)
         if self._uses_loss_scale:
             gradients, is_finite = self._loss_scale.unscale(gradients)
             tf.cond(is_finite, lambda: self._apply(gradients, rate), tf.no_op)
         else:
             self._apply(gradients, rate)
-        self._step.assign_add(1)
+        replicas.assign(self._step, self._step + 1)
         if self._average:
             self._average.update(self._step)
-        is_correct = tf.equal(tf.argmax(logits, -1, tf.int32), batch.labels)
-        return loss, _weighted_mean(tf.cast(is_correct, tf.float32), batch.weights)
 
     def _apply(self, gradients: Any, rate: Any) -> Any:
         if self._config.gradient_clip_norm:
@@ -204,8 +222,11 @@ class Trainer:
         self._optimizer.apply(gradients, rate, self._scales)
         return tf.no_op()
 
-    def _compute_loss(self, logits: Any, batch: mixing.Batch) -> Any:
-        """Cross entropy + weight_decay x L2, as the algorithm's reference states."""
+    def _compute_loss(self, logits: Any, batch: mixing.Batch, count: Any) -> Any:
+        """Cross entropy + weight_decay x L2, as the algorithm's reference states.
+
+        Of several replicas each has its part, and the sum of theirs is the loss.
+        """
         cross_entropy = self._cross_entropy(logits, batch.labels)
         if batch.partners is not None:
             # Cross entropy is linear in its target, so no mixed target is built.
@@ -214,7 +235,9 @@ class Trainer:
         decay = self._config.weight_decay * losses.l2_loss(
             [variable.value for variable in self._decayed]
         )
-        return _weighted_mean(cross_entropy, batch.weights) + decay
+        if replicas.count() > 1:
+            decay /= replicas.count()
+        return tf.reduce_sum(cross_entropy * batch.weights) / count + decay
 
     def _cross_entropy(self, logits: Any, labels: Any) -> Any:
         """Of each example, float32 [batch]."""
@@ -235,11 +258,6 @@ def _scale_rates(config: TrainConfig, model: keras.Model) -> list[float] | None:
         return None
     counts = depth.count_blocks_above(model)
     return [config.layer_lr_decay**count for count in counts]
-
-
-def _weighted_mean(values: Any, weights: Any) -> Any:
-    """The mean of float32 [batch]; 0 of a batch in which all weights are 0."""
-    return tf.reduce_sum(values * weights) / tf.maximum(tf.reduce_sum(weights), 1.0)
 
 
 class Evaluator:
@@ -277,15 +295,27 @@ class Evaluator:
         for batch in batches:
             totals += self._score(*batch)
         top_1, top_5, cross_entropy, count = (float(total) for total in totals)
-        decay = self._config.weight_decay * float(
-            losses.l2_loss([variable.value for variable in self._decayed])
-        )
+        decay = self._config.weight_decay * float(self._compute_l2())
         return {
             "top_1_accuracy": top_1 / count,
             "top_5_accuracy": top_5 / count,
             "loss": cross_entropy / count + decay,
             "num_images": int(count),
         }
+
+    def _compute_l2(self) -> Any:
+        if self._strategy.num_replicas_in_sync == 1:
+            return self._compute_l2_of_one()
+        return self._compute_l2_of_replicas()
+
+    def _compute_l2_of_one(self) -> Any:
+        return losses.l2_loss([variable.value for variable in self._decayed])
+
+    @tf.function
+    def _compute_l2_of_replicas(self) -> Any:
+        """Of a replica's own copies of the weights."""
+        found = self._strategy.run(self._compute_l2_of_one)
+        return self._strategy.experimental_local_results(found)[0]
 
     @tf.function
     def predict(self, images: Any) -> Any:
@@ -298,7 +328,9 @@ class Evaluator:
 
     @tf.function
     def _score(self, images: Any, labels: Any, weights: Any) -> Any:
-        return self._strategy.run(self._score_batch, (images, labels, weights))
+        batch_size = self._config.resolved_eval_batch_size
+        batch = (images, labels, weights)
+        return distribution.run(self._strategy, self._score_batch, batch, batch_size)
 
     def _score_batch(self, images: Any, labels: Any, weights: Any) -> Any:
         """Weighted sums, float32 [4]: top 1 right, top 5 right, loss, images."""
@@ -314,4 +346,4 @@ class Evaluator:
         )
         rows = [tf.cast(top_1, tf.float32), tf.cast(top_5, tf.float32), cross_entropy]
         rows.append(tf.ones_like(weights))
-        return tf.linalg.matvec(tf.stack(rows), weights)
+        return replicas.sum_over_all(tf.linalg.matvec(tf.stack(rows), weights))

@@ -1,0 +1,76 @@
+"""Jobs of several processes: one model, whoever computes it."""
+
+import json
+import os
+import signal
+import time
+
+import numpy as np
+import pytest
+
+from tests import clusters, jobs
+from tests.integration.test_resume import read_weights
+
+FLAGS = {"max_steps": 6, "train_steps_per_eval": 3}
+# Most of it is the heartbeats' patience; a dropped connection is noticed at once.
+GONE_SECS = 60
+
+
+@pytest.fixture(scope="module")
+def alone(data_dir, tmp_path_factory):
+    job_dir = tmp_path_factory.mktemp("alone") / "job"
+    jobs.run_ok(data_dir, job_dir, **FLAGS)
+    return job_dir
+
+
+def read_best(job_dir):
+    return json.loads((job_dir / "metrics.json").read_text())["evaluations"]
+
+
+def assert_same_model(job_dir, alone):
+    expected, found = (
+        read_weights(one, FLAGS["max_steps"]) for one in (alone, job_dir)
+    )
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        np.testing.assert_allclose(
+            found[name], value, rtol=1e-3, atol=1e-3, err_msg=name
+        )
+    for one, other in zip(read_best(job_dir), read_best(alone), strict=True):
+        assert one["num_images"] == other["num_images"]
+        assert one["loss"] == pytest.approx(other["loss"], rel=1e-3)
+
+
+def wait_for(process, log, text):
+    deadline = time.monotonic() + clusters.TIMEOUT_SECS
+    while text not in clusters.read_log(log):
+        assert process.poll() is None, clusters.read_log(log)
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_two_processes_lose_one_resume_and_end_with_the_model_of_one(
+    data_dir, alone, tmp_path
+):
+    # As on machines of their own: the second has no checkpoints to read.
+    job_dirs = [tmp_path / "chief", tmp_path / "worker"]
+    slow = {**FLAGS, "max_steps": 100_000, "decay_steps": 6}
+    with clusters.start(data_dir, job_dirs, **slow) as processes:
+        chief, worker = processes
+        wait_for(*chief, "model | step 3 exported")
+        worker[0].send_signal(signal.SIGKILL)
+        killed_at = time.monotonic()
+        assert chief[0].wait(GONE_SECS) == 1
+        assert time.monotonic() - killed_at < GONE_SECS
+        assert "Another of the 2 processes of this job is gone" in clusters.read_log(
+            chief[1]
+        )
+    for name in os.listdir(tmp_path / "chief" / "checkpoints"):
+        if not name.startswith("model.ckpt-3."):
+            os.remove(tmp_path / "chief" / "checkpoints" / name)
+    with clusters.start(data_dir, job_dirs, **FLAGS) as processes:
+        codes, logs = clusters.finish(processes)
+    assert codes == [0, 0], logs
+    assert all("resume | step 3 from" in log for log in logs)
+    assert not (tmp_path / "worker").exists()
+    assert_same_model(tmp_path / "chief", alone)
