@@ -11,7 +11,8 @@ import numpy as np
 import tensorflow as tf
 
 from trainer import config
-from trainer.models import layers
+from trainer.models import layers, normalization
+from trainer.models.variant import Variant
 from trainer.training import steps
 
 NUM_CLASSES, SIDE, BATCH_SIZE = 5, 16, 8
@@ -21,17 +22,18 @@ def build_model(precision):
     builder = layers.LayerBuilder(
         precision=precision,
         seed=0,
+        activation="swish",
+        variant=Variant(normalization.IMAGENET, 1e-3, "SAME"),
         batch_norm_momentum=0.9,
-        batch_norm_epsilon=1e-3,
         kernel_scale=2.0,
         kernel_mode="fan_out",
         kernel_distribution="untruncated_normal",
     )
     inputs = keras.Input([SIDE, SIDE, 3])
-    hidden = builder.conv(inputs, 8, 3, strides=2, name="first")
-    hidden = builder.swish(builder.batch_norm(hidden, name="norm"), name="swish")
+    hidden = builder.conv(builder.normalize(inputs), 8, 3, strides=2, name="first")
+    hidden = builder.activate(builder.batch_norm(hidden, name="norm"), name="swish")
     branch = builder.conv(hidden, 8, 3, name="second")
-    branch = builder.relu(builder.batch_norm(branch, name="norm_2"), name="relu")
+    branch = builder.activate(builder.batch_norm(branch, name="norm_2"), name="swish_2")
     branch = builder.stochastic_depth(branch, 0.5, name="depth")
     hidden = builder.add([hidden, branch], name="sum")
     hidden = keras.layers.GlobalAveragePooling2D(dtype="float32")(hidden)
@@ -40,22 +42,31 @@ def build_model(precision):
     return keras.Model(inputs, builder.classifier(hidden, NUM_CLASSES, start))
 
 
-def train(strategy, *, optimizer_type, precision, num_steps):
+def train(strategy, *, precision, num_steps, class_weights=None, **flags):
     """Steps on seeded batches, of which some rows have weight 0; then a score."""
     job = config.TrainConfig(
         num_classes=NUM_CLASSES,
         max_steps=100,
         train_batch_size=BATCH_SIZE,
-        optimizer_type=optimizer_type,
         initial_learning_rate=0.01,
         weight_decay=0.001,
+        **flags,
     )
     with strategy.scope():
         model = build_model(precision)
+        if job.freezes_batch_norm:
+            layers.freeze_statistics(model)
         trainer = steps.Trainer(
-            job, model, strategy, uses_loss_scale=precision == "float16"
+            job,
+            model,
+            strategy,
+            uses_loss_scale=precision == "float16",
+            class_weights=class_weights and np.array(class_weights, np.float32),
         )
         evaluator = steps.Evaluator(job, model, strategy)
+    trainer.start_from_model()
+    if job.max_minutes:
+        trainer.plan_steps(10)
     batches = [draw(step) for step in range(num_steps)]
     dataset = tf.data.Dataset.from_generator(
         lambda: iter(batches),

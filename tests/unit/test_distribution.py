@@ -27,20 +27,43 @@ def run(tmp_path, **options):
     return found
 
 
+MIXED = {
+    "mixup_alpha": 0.4,
+    "cutmix_alpha": 1.0,
+    "random_erasing": 0.5,
+    "class_weights": [0.5, 1.0, 2.0, 1.5, 0.7],
+    "gradient_clip_norm": 0.5,
+    "layer_lr_decay": 0.7,
+    "moving_average_decay": 0.9,
+}
+HEAD_ONLY = {
+    "fine_tune": "head",
+    "freeze_batch_norm": "true",
+    "moving_average_decay": 0.9,
+    "max_minutes": 1.0,
+}
+
+
 @pytest.mark.parametrize(
-    ("num_replicas", "optimizer_type", "precision", "tolerance"),
-    [(3, "momentum", "float32", 1e-4), (2, "rmsprop", "float16", 2e-2)],
+    ("num_replicas", "flags", "precision", "tolerance"),
+    [
+        (3, {"optimizer_type": "momentum"}, "float32", 1e-4),
+        (2, {"optimizer_type": "rmsprop"}, "float16", 2e-2),
+        (3, MIXED, "float32", 1e-4),
+        (2, {"freeze_batch_norm": "true"}, "float32", 1e-4),
+        (2, HEAD_ONLY, "float32", 1e-4),
+    ],
 )
 def test_any_number_of_replicas_computes_what_one_does(
-    tmp_path, num_replicas, optimizer_type, precision, tolerance
+    tmp_path, num_replicas, flags, precision, tolerance
 ):
     # Three replicas have 2, 3 and 3 of the 8 rows.
     found = run(
         tmp_path,
         num_replicas=[1, num_replicas],
-        optimizer_type=optimizer_type,
         precision=precision,
         num_steps=3,
+        **flags,
     )
     one, several = found[1], found[num_replicas]
     assert one["steps_done"] == 3
