@@ -67,13 +67,9 @@ def train(strategy, *, precision, num_steps, class_weights=None, **flags):
     trainer.start_from_model()
     if job.max_minutes:
         trainer.plan_steps(10)
-    batches = [draw(step) for step in range(num_steps)]
-    dataset = tf.data.Dataset.from_generator(
-        lambda: iter(batches),
-        output_signature=tuple(
-            tf.TensorSpec(one.shape, one.dtype) for one in batches[0]
-        ),
-    )
+    batches = zip(*map(draw, range(num_steps)), strict=True)
+    # Not from_generator: TensorFlow would compute in place, in the arrays it yields.
+    dataset = tf.data.Dataset.from_tensor_slices(tuple(map(np.stack, batches)))
     progress = trainer.train_steps(iter(dataset), num_steps)
     metrics = evaluator.evaluate(dataset)
     assert_copies_are_equal(strategy, trainer.variables)

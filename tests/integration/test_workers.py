@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from tests import clusters, jobs
-from tests.integration.test_resume import read_weights
 
 FLAGS = {"max_steps": 6, "train_steps_per_eval": 3}
 # Most of it is the heartbeats' patience; a dropped connection is noticed at once.
@@ -29,7 +28,7 @@ def read_best(job_dir):
 
 def assert_same_model(job_dir, alone):
     expected, found = (
-        read_weights(one, FLAGS["max_steps"]) for one in (alone, job_dir)
+        jobs.read_weights(one, FLAGS["max_steps"]) for one in (alone, job_dir)
     )
     assert found.keys() == expected.keys()
     for name, value in expected.items():

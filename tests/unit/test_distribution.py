@@ -70,10 +70,8 @@ def test_any_number_of_replicas_computes_what_one_does(
     assert one["metric/num_images"] == 18
     assert several.keys() == one.keys()
     for name, expected in one.items():
-        # Open, docs/adr/0024-replicas.md: this loss is not always exact.
-        allowed = 0.05 if name == "metric/loss" else tolerance
         np.testing.assert_allclose(
-            several[name], expected, rtol=allowed, atol=allowed, err_msg=name
+            several[name], expected, rtol=tolerance, atol=tolerance, err_msg=name
         )
 
 

@@ -34,7 +34,7 @@ def check(config: TrainConfig, place: Cluster) -> None:
     ]
     if given:
         raise errors.ConfigError(
-            f"{' and '.join(given)} changes a batch as a whole, of which each of the "
-            f"{count} processes of this job has a part; leave it out, or train on one "
-            "machine, with as many GPUs as it has."
+            f"{' and '.join(given)} {'changes' if len(given) == 1 else 'change'} a "
+            f"batch as a whole, of which each of the {count} processes of this job has "
+            "a part; set it to 0, or train on one machine, with all of its GPUs."
         )

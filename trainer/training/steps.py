@@ -295,27 +295,15 @@ class Evaluator:
         for batch in batches:
             totals += self._score(*batch)
         top_1, top_5, cross_entropy, count = (float(total) for total in totals)
-        decay = self._config.weight_decay * float(self._compute_l2())
+        decay = self._config.weight_decay * float(
+            losses.l2_loss([variable.value for variable in self._decayed])
+        )
         return {
             "top_1_accuracy": top_1 / count,
             "top_5_accuracy": top_5 / count,
             "loss": cross_entropy / count + decay,
             "num_images": int(count),
         }
-
-    def _compute_l2(self) -> Any:
-        if self._strategy.num_replicas_in_sync == 1:
-            return self._compute_l2_of_one()
-        return self._compute_l2_of_replicas()
-
-    def _compute_l2_of_one(self) -> Any:
-        return losses.l2_loss([variable.value for variable in self._decayed])
-
-    @tf.function
-    def _compute_l2_of_replicas(self) -> Any:
-        """Of a replica's own copies of the weights."""
-        found = self._strategy.run(self._compute_l2_of_one)
-        return self._strategy.experimental_local_results(found)[0]
 
     @tf.function
     def predict(self, images: Any) -> Any:
