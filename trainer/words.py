@@ -23,9 +23,9 @@ class Word(NamedTuple):
 
 
 def _train(job: config.TrainConfig) -> int:
-    from trainer.training.cluster import own_cluster
+    from trainer.training import cluster, limits
 
-    place = own_cluster()
+    place = cluster.own_cluster()
     if place.idle_role:
         logging.info(
             "This process is a %s of its job, for which training has no use: it ends. "
@@ -33,6 +33,7 @@ def _train(job: config.TrainConfig) -> int:
             place.idle_role,
         )
         return 0
+    limits.check(job, place)
     with environment.hidden_native_stderr():
         from trainer.training import experiment
 

@@ -73,3 +73,33 @@ def test_two_processes_lose_one_resume_and_end_with_the_model_of_one(
     assert all("resume | step 3 from" in log for log in logs)
     assert not (tmp_path / "worker").exists()
     assert_same_model(tmp_path / "chief", alone)
+
+
+@pytest.mark.slow
+def test_two_processes_start_from_the_chiefs_weights_and_average_them(
+    data_dir, alone, tmp_path
+):
+    job_dirs = [tmp_path / "chief", tmp_path / "worker"]
+    flags = {
+        **FLAGS,
+        "pretrained_checkpoint_path": alone / "checkpoints",
+        "fine_tune": "gradual",
+        "moving_average_decay": 0.9,
+        "class_weights": "balanced",
+        "gradient_clip_norm": 1.0,
+        "layer_lr_decay": 0.8,
+    }
+    jobs.run_ok(data_dir, tmp_path / "tuned", **flags)
+    with clusters.start(data_dir, job_dirs, **flags) as processes:
+        codes, logs = clusters.finish(processes)
+    assert codes == [0, 0], logs
+    assert ["head  | fitted" in log for log in logs] == [True, False]
+    assert_same_model(tmp_path / "chief", tmp_path / "tuned")
+
+
+def test_several_processes_refuse_what_takes_one(data_dir, tmp_path):
+    job_dirs = [tmp_path / "chief", tmp_path / "worker"]
+    with clusters.start(data_dir, job_dirs, mixup_alpha=0.2) as processes:
+        codes, logs = clusters.finish(processes)
+    assert codes == [1, 1], logs
+    assert all("--mixup_alpha=0.2 changes a batch as a whole" in log for log in logs)

@@ -31,7 +31,6 @@ from trainer.training import (
     hypertuning,
     inputs,
     job_state,
-    limits,
     loop,
     profiling,
     progress,
@@ -61,7 +60,6 @@ def run(config: TrainConfig) -> int:
         JobError: If the job can't be done as it is.
     """
     place = cluster.own_cluster()
-    limits.check(config, place)
     with Interruption() as interruption, team.explained(place):
         try:
             _run(config, place, interruption)
