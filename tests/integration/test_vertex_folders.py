@@ -25,6 +25,7 @@ def test_a_trial_writes_where_vertex_ai_says(data_dir, tmp_path):
         "logs",
         "metrics.json",
         "model",
+        "training.jsonl",
     ]
     assert (root / "model" / "saved_model.pb").exists()
     assert list((root / "checkpoints").glob("model.ckpt-8.index"))
