@@ -56,8 +56,8 @@ COMPUTE_ENGINE = re.compile(r"[a-z]+[0-9]+[a-z]*-[a-z]+-[0-9]+[a-z]*")
 _MAX_T4 = 4
 _PROCESSORS_OF_ONE_T4 = 48
 _TPU_NOTE = (
-    "{} x {} has no counterpart that this image was run on: Vertex AI has TPU v2 and v3 "
-    "(machine type cloud-tpu) and v5e (ct5lp-hightpu-1t, -4t, -8t) for TensorFlow "
+    "{} x {} has no counterpart that this image was run on: Vertex AI has TPU v2 and "
+    "v3 (machine type cloud-tpu) and v5e (ct5lp-hightpu-1t, -4t, -8t) for TensorFlow "
     "builds of its own, and v6e for no TensorFlow at all. {} x {} takes its place; "
     "--master-accelerator says otherwise."
 )
