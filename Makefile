@@ -8,7 +8,8 @@ TARGET ?= cpu
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' trainer/__init__.py)
 LABEL := org.opencontainers.image
 LABELS = --label $(LABEL).version=$(VERSION) --label $(LABEL).revision=$$(git rev-parse HEAD)
-LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
+LOCK_FLAGS ?=
+LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header $(LOCK_FLAGS)
 LOCK_IMAGE := $(LOCK) --extra beam --extra serve --extra tune --excludes requirements/left-out.in
 .DEFAULT_GOAL := help
 

@@ -13,13 +13,13 @@ VALUES = {"initial_learning_rate": 0.01}
 
 def test_a_trial_has_the_surroundings_of_the_service(tmp_path):
     plan = tuning.plan(tmp_path / "flowers", max_trials=3)
-    found = trial_process.build_variables(plan, trial.Trial(2, VALUES), "/work/metrics")
+    found = trial_process.build_variables(plan, trial.Trial(2, VALUES), "/metrics/2")
     cluster = json.loads(found["TF_CONFIG"])
     assert found["CLUSTER_SPEC"] == found["TF_CONFIG"]
     assert {name: found[name] for name in found if name.startswith("CLOUD_ML")} == {
         "CLOUD_ML_JOB_ID": "flowers",
         "CLOUD_ML_TRIAL_ID": "2",
-        "CLOUD_ML_HP_METRIC_FILE": "/work/metrics",
+        "CLOUD_ML_HP_METRIC_FILE": "/metrics/2",
         "CLOUD_ML_HP_METRIC_TAG": "top_1_accuracy",
     }
     assert cluster["task"] == {"type": "master", "index": 0, "trial": "2"}
