@@ -20,13 +20,13 @@ from trainer.config.jobs import (
     ToVertexConfig,
     parse_pairs,
 )
+from trainer.config.model_types import MODEL_IMAGE_SIZES
+from trainer.config.optimizer_arguments import OPTIMIZER_ARGUMENTS
 from trainer.config.predict import PredictConfig
 from trainer.config.report import ReportConfig
 from trainer.config.serve import ServeConfig
 from trainer.config.train import (
     IMAGENET,
-    MODEL_IMAGE_SIZES,
-    OPTIMIZER_ARGUMENTS,
     TrainConfig,
 )
 from trainer.config.tune import TuneConfig

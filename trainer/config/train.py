@@ -1,48 +1,18 @@
-"""Every knob of `train`, and the checks across them."""
+"""Every knob of `train`, and what defaults come to."""
 
 import dataclasses
 import math
 from collections.abc import Iterator
 
+from trainer.config import train_checks
 from trainer.config.cache import CopiesFiles, cache_dir_knob, cache_gb_knob
 from trainer.config.knobs import KnowsGiven, knob
 from trainer.config.lists import parse_numbers, parse_optimizer_arguments
-
-# Native side in pixels. EfficientNet: Tan & Le 2019, arxiv.org/abs/1905.11946, and
-# the published checkpoints; ResNet: He et al. 2015, arxiv.org/abs/1512.03385.
-MODEL_IMAGE_SIZES = {
-    "resnet-18": 224,
-    "resnet-34": 224,
-    "resnet-50": 224,
-    "resnet-101": 224,
-    "resnet-152": 224,
-    "resnet-200": 224,
-    "efficientnet-b0": 224,
-    "efficientnet-b1": 240,
-    "efficientnet-b2": 260,
-    "efficientnet-b3": 300,
-    "efficientnet-b4": 380,
-    "efficientnet-b5": 456,
-    "efficientnet-b6": 528,
-    "efficientnet-b7": 600,
-    "efficientnet-lite0": 224,
-    "efficientnet-lite1": 240,
-    "efficientnet-lite2": 260,
-    "efficientnet-lite3": 280,
-    "efficientnet-lite4": 300,
-}
+from trainer.config.model_types import MODEL_IMAGE_SIZES
+from trainer.config.optimizer_arguments import OPTIMIZER_ARGUMENTS
 
 # What --pretrained_checkpoint_path may be beside a path: published weights.
 IMAGENET = "imagenet"
-
-# Keyword arguments that tf.train.*Optimizer of TensorFlow 1 took, with its defaults.
-OPTIMIZER_ARGUMENTS: dict[str, dict[str, float | bool]] = {
-    "momentum": {"momentum": 0.9, "use_nesterov": False},
-    "adam": {"beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8},
-    "rmsprop": {"decay": 0.9, "momentum": 0.0, "epsilon": 1e-10},
-    "adadelta": {"rho": 0.95, "epsilon": 1e-8},
-    "adagrad": {"initial_accumulator_value": 0.1},
-}
 
 DEFAULT_EVALUATIONS = 20
 BAD_RECORDS_SHARE = 0.001
@@ -404,108 +374,12 @@ class TrainConfig(CopiesFiles, KnowsGiven):
 
     def problems(self) -> Iterator[str]:
         """Yields a sentence for each combination of values that can't work."""
-        yield from self._problems_of_optimizer()
-        if self.learning_rate_decay_type == "stepwise":
-            yield from self._problems_of_stepwise()
-        yield from self._problems_of_time()
-        yield from self._problems_of_dropout()
-        yield from self._problems_of_profile()
+        yield from train_checks.find_problems(self)
         yield from self.problems_of_cache()
 
     def warnings(self) -> Iterator[str]:
         """Yields a sentence for each combination that works, but hardly as meant."""
-        if self.warmup_steps >= self.max_steps:
-            yield (
-                f"--warmup_steps={self.warmup_steps} is not below "
-                f"--max_steps={self.max_steps}: the whole job is warm-up."
-            )
-        is_frozen = self.fine_tune in ("head", "gradual")
-        if is_frozen and not self.pretrained_checkpoint_path:
-            yield (
-                f"--fine_tune={self.fine_tune} without --pretrained_checkpoint_path "
-                "trains the classifier on features of random weights."
-            )
-
-    def _problems_of_time(self) -> Iterator[str]:
-        if self.max_minutes and self.learning_rate_decay_type != "cosine":
-            yield (
-                f"--learning_rate_decay_type={self.learning_rate_decay_type} names its "
-                "steps, which --max_minutes can't plan; use cosine or --max_steps."
-            )
-        if self.max_minutes and self.decay_steps:
-            yield (
-                f"--decay_steps={self.decay_steps} and --max_minutes="
-                f"{self.max_minutes:g} both say when the rate has decayed; give one."
-            )
-        has_end = self.max_steps or self.max_minutes or self.recipe == "auto"
-        if not has_end and self.given & {"max_minutes", "recipe"}:
-            yield (
-                "--max_steps is required with neither minutes nor a recipe; give it, "
-                "--max_minutes=10 or --recipe=auto."
-            )
-
-    def _problems_of_dropout(self) -> Iterator[str]:
-        if self.model_type.startswith("efficientnet"):
-            return
-        for name in ("dropout_rate", "survival_prob"):
-            if getattr(self, name) is not None:
-                yield (
-                    f"--{name}={getattr(self, name)} needs an EfficientNet; "
-                    f"--model_type={self.model_type} leaves nothing out. Drop the flag."
-                )
-
-    def _problems_of_optimizer(self) -> Iterator[str]:
-        known = OPTIMIZER_ARGUMENTS[self.optimizer_type]
-        try:
-            given = parse_optimizer_arguments(self.optimizer_arguments or "")
-        except ValueError as error:
-            yield f"--optimizer_arguments: {error}."
-            return
-        for name, value in given.items():
-            if name not in known:
-                yield (
-                    f"--optimizer_arguments: {self.optimizer_type} takes "
-                    f"{', '.join(known)}, got {name!r}."
-                )
-            elif isinstance(known[name], bool) != isinstance(value, bool):
-                kind = "True or False" if isinstance(known[name], bool) else "a number"
-                yield f"--optimizer_arguments: {name} must be {kind}, got {value}."
-
-    def _problems_of_profile(self) -> Iterator[str]:
-        try:
-            steps = parse_numbers(self.profile_steps or "1,1", int)
-        except ValueError as error:
-            yield f"--profile_steps: {error}."
-            return
-        if len(steps) != 2 or not 1 <= steps[0] <= steps[1]:
-            yield (
-                "--profile_steps must be the first and the last step, such as 100,110, "
-                f"got {self.profile_steps}."
-            )
-
-    def _problems_of_stepwise(self) -> Iterator[str]:
-        try:
-            steps = parse_numbers(self.stepwise_learning_rate_steps, int)
-            levels = parse_numbers(self.stepwise_learning_rate_levels, float)
-        except ValueError as error:
-            yield f"--stepwise_learning_rate_steps and _levels: {error}."
-            return
-        if len(steps) != len(levels):
-            yield (
-                "--stepwise_learning_rate_levels must have as many entries as "
-                f"--stepwise_learning_rate_steps, got {len(levels)} and {len(steps)}."
-            )
-        if steps != sorted(set(steps)) or steps[0] < self.warmup_steps:
-            yield (
-                "--stepwise_learning_rate_steps must rise and start at or after "
-                f"--warmup_steps={self.warmup_steps}, got "
-                f"{self.stepwise_learning_rate_steps}."
-            )
-        if any(level < 0 for level in levels):
-            yield (
-                "--stepwise_learning_rate_levels must be 0 or more, got "
-                f"{self.stepwise_learning_rate_levels}."
-            )
+        yield from train_checks.find_warnings(self)
 
 
 def allow_bad_records(num_records: int) -> int:
