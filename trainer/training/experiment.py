@@ -6,44 +6,29 @@ import functools
 import logging
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
 
-import keras
-import numpy as np
-import tensorflow as tf
-
-from trainer import environment, storage
+from trainer import environment
 from trainer.config import TrainConfig
-from trainer.data import augmentation, index_cache, pipeline
-from trainer.models import factory, layers
-from trainer.models import variant as variants
-from trainer.models.variant import Variant
+from trainer.data import augmentation, pipeline
 from trainer.serving import export, parity
 from trainer.training import (
-    agreement,
     best_model,
-    class_weights,
     cluster,
     distribution,
     evaluation,
     failures,
     head_fit,
     hypertuning,
-    inputs,
-    job_state,
+    job_parts,
     loop,
-    profiling,
     progress,
-    recipe,
     runner,
-    start,
-    steps,
     summaries,
     team,
     time_budget,
 )
 from trainer.training.interruption import Interrupted, Interruption
-from trainer.training.layout import JobLayout, own_layout
+from trainer.training.job_parts import JobParts
 
 
 def run(config: TrainConfig) -> int:
@@ -69,25 +54,6 @@ def run(config: TrainConfig) -> int:
     return 0
 
 
-class _Parts(NamedTuple):
-    """What lives as long as the job."""
-
-    config: TrainConfig
-    layout: JobLayout
-    team: team.Team
-    agreement: agreement.Agreement
-    profiler: profiling.Profiler
-    strategy: tf.distribute.Strategy
-    known: index_cache.IndexCache
-    data: inputs.Inputs
-    trainer: steps.Trainer
-    evaluator: steps.Evaluator
-    state: job_state.JobState
-    start: start.Start
-    # What defaults came to, for metrics.json.
-    resolved: dict[str, Any]
-
-
 def _run(
     given: TrainConfig, place: cluster.Cluster, interruption: Interruption
 ) -> None:
@@ -98,7 +64,9 @@ def _run(
     )
     # A cluster's service takes them.
     interruption.listen()
-    parts = _build_parts(given, strategy, team.Team(place, strategy), interruption)
+    parts = job_parts.build_parts(
+        given, strategy, team.Team(place, strategy), interruption
+    )
     if not parts.state.restore():
         _start(parts, interruption)
     parts.state.start()
@@ -117,7 +85,7 @@ def _run(
     parts.team.gather("done")
 
 
-def _train_with_progress(config: TrainConfig, parts: _Parts) -> loop.Metrics:
+def _train_with_progress(config: TrainConfig, parts: JobParts) -> loop.Metrics:
     with (
         _shown_progress(config, parts) as shown,
         _open_events(parts) as events,
@@ -126,7 +94,7 @@ def _train_with_progress(config: TrainConfig, parts: _Parts) -> loop.Metrics:
 
 
 @contextlib.contextmanager
-def _open_events(parts: _Parts) -> Iterator[summaries.Summaries | None]:
+def _open_events(parts: JobParts) -> Iterator[summaries.Summaries | None]:
     """The chief's alone."""
     if not parts.team.is_chief:
         yield None
@@ -135,21 +103,7 @@ def _open_events(parts: _Parts) -> Iterator[summaries.Summaries | None]:
         yield events
 
 
-def _complete(given: TrainConfig, data: inputs.Inputs, mates: team.Team) -> TrainConfig:
-    """What is carried out; a job with a time limit only may take all steps there are.
-
-    Warns of what hardly works as meant.
-    """
-    facts = mates.share([data.num_training, distribution.has_gpu()])
-    config = recipe.complete(given, recipe.Facts(*facts))
-    if not config.max_steps:
-        config = dataclasses.replace(config, max_steps=int(steps.UNPLANNED_STEPS))
-    for warning in config.warnings():
-        logging.warning(warning)
-    return config
-
-
-def _plan_steps(parts: _Parts) -> TrainConfig:
+def _plan_steps(parts: JobParts) -> TrainConfig:
     """Fixes how many steps fit into --max_minutes; see time_budget."""
     config = parts.config
     if not config.max_minutes:
@@ -184,7 +138,7 @@ def _plan_steps(parts: _Parts) -> TrainConfig:
     return planned
 
 
-def _start(parts: _Parts, interruption: Interruption) -> None:
+def _start(parts: JobParts, interruption: Interruption) -> None:
     """Brings the model to where step 0 begins; other processes take the chief's."""
     config, model = parts.config, parts.trainer.model
     if parts.team.is_chief:
@@ -194,142 +148,10 @@ def _start(parts: _Parts, interruption: Interruption) -> None:
     parts.trainer.start_from_model()
 
 
-def _build_parts(
-    given: TrainConfig,
-    strategy: tf.distribute.Strategy,
-    mates: team.Team,
-    interruption: Interruption,
-) -> _Parts:
-    """Checks the data and the job-dir first: a model takes longer to build."""
-    layout = own_layout(given.job_dir)
-    if storage.is_gs(layout.root_dir) and mates.is_chief:
-        # Leaves nothing behind, and the data may take minutes to come.
-        storage.make_writable_dir(layout.root_dir, "job-dir")
-    known = index_cache.IndexCache(layout.index_path)
-    data = inputs.open_inputs(given, known)
-    config = _complete(given, data, mates)
-    batch_sizes = [config.train_batch_size, config.resolved_eval_batch_size]
-    distribution.check_replicas(strategy, batch_sizes)
-    if mates.is_chief:
-        storage.make_writable_dir(layout.root_dir, "job-dir")
-        known.save()
-    resolved = _resolve(config, data, strategy)
-    _log_start(config, data, resolved)
-    origin = _find_start(config, layout, mates)
-    trainer, evaluator = _build_steps(
-        config, data, strategy, origin.variant, resolved["precision"]
-    )
-    return _Parts(
-        config=config,
-        layout=layout,
-        team=mates,
-        agreement=agreement.Agreement(mates, interruption, data.bad_records),
-        profiler=profiling.Profiler(
-            config.profiled_steps if mates.is_chief else None, layout.log_dir
-        ),
-        strategy=strategy,
-        known=known,
-        data=data,
-        trainer=trainer,
-        evaluator=evaluator,
-        state=job_state.JobState(
-            config, layout, trainer, data.bad_records, origin.variant, mates
-        ),
-        start=origin,
-        resolved=resolved,
-    )
-
-
-def _find_start(
-    config: TrainConfig, layout: JobLayout, mates: team.Team
-) -> start.Start:
-    """The chief's; the others need to know no more of it than the variant."""
-    found = start.find_start(config, layout) if mates.is_chief else None
-    variant = mates.share(found and found.variant.export())
-    return found or start.Start(variants.restore(variant), None, "")
-
-
-def _build_steps(
-    config: TrainConfig,
-    data: inputs.Inputs,
-    strategy: tf.distribute.Strategy,
-    variant: Variant,
-    precision: str,
-) -> tuple[steps.Trainer, steps.Evaluator]:
-    with strategy.scope():
-        trained = scored = _build_model(config, variant, precision)
-        if precision != "float32" or config.moving_average_decay:
-            scored = _build_model(config, variant, "float32")
-        trainer = steps.Trainer(
-            config,
-            trained,
-            strategy,
-            uses_loss_scale=precision == "float16",
-            class_weights=_weigh_classes(config, data),
-        )
-        return trainer, steps.Evaluator(config, scored, strategy)
-
-
-def _weigh_classes(config: TrainConfig, data: inputs.Inputs) -> np.ndarray | None:
-    if config.class_weights == "none":
-        return None
-    found = class_weights.compute_class_weights(data.class_counts, config.class_weights)
-    logging.info(
-        "data  | class weights from %.3g to %.3g (--class_weights=%s)",
-        found.min(),
-        found.max(),
-        config.class_weights,
-    )
-    return found
-
-
-def _resolve(
-    config: TrainConfig, data: inputs.Inputs, strategy: tf.distribute.Strategy
-) -> dict[str, Any]:
-    return {
-        "image_size": config.resolved_image_size,
-        "eval_batch_size": config.resolved_eval_batch_size,
-        "train_steps_per_eval": config.resolved_train_steps_per_eval(data.num_training),
-        "decay_steps": config.resolved_decay_steps,
-        "optimizer_arguments": config.resolved_optimizer_arguments,
-        "label_offset": data.training.label_offset,
-        "precision": _resolve_precision(config),
-        "device": distribution.describe_device(strategy),
-        "num_replicas": strategy.num_replicas_in_sync,
-        "num_training_images": data.num_training,
-        "num_validation_images": len(data.validation.index),
-    }
-
-
-def _build_model(config: TrainConfig, variant: Variant, precision: str) -> keras.Model:
-    model = factory.build_model(
-        config.model_type,
-        variant,
-        num_classes=config.num_classes,
-        image_size=config.resolved_image_size,
-        precision=precision,
-        seed=config.seed,
-    )
-    layers.set_drop_rates(
-        model, dropout_rate=config.dropout_rate, survival_prob=config.survival_prob
-    )
-    if config.freezes_batch_norm:
-        layers.freeze_statistics(model)
-    return model
-
-
-def _resolve_precision(config: TrainConfig) -> str:
-    if config.precision != "auto":
-        return config.precision
-    return factory.auto_precision(
-        config.model_type,
-        gpu=distribution.has_gpu(),
-        cpu_flags=environment.cpu_flags(),
-    )
-
-
 @contextlib.contextmanager
-def _shown_progress(config: TrainConfig, parts: _Parts) -> Iterator[progress.Progress]:
+def _shown_progress(
+    config: TrainConfig, parts: JobParts
+) -> Iterator[progress.Progress]:
     start_step = parts.trainer.num_steps_done
     if environment.is_terminal() and start_step < config.max_steps:
         with progress.bar(start_step, config.max_steps) as bar:
@@ -340,7 +162,7 @@ def _shown_progress(config: TrainConfig, parts: _Parts) -> Iterator[progress.Pro
 
 def _train_and_evaluate(
     config: TrainConfig,
-    parts: _Parts,
+    parts: JobParts,
     shown: progress.Progress,
     events: summaries.Summaries | None,
 ) -> loop.Metrics:
@@ -370,7 +192,7 @@ def _train_and_evaluate(
 
 
 def _train(
-    config: TrainConfig, parts: _Parts, steps_runner: runner.Runner, to_step: int
+    config: TrainConfig, parts: JobParts, steps_runner: runner.Runner, to_step: int
 ) -> int:
     """Trains up to a step, and returns the one that was reached."""
     batch_flag = f"--train_batch_size={config.train_batch_size}"
@@ -386,7 +208,7 @@ def _train(
 
 def _build_runner(
     config: TrainConfig,
-    parts: _Parts,
+    parts: JobParts,
     observers: Sequence[runner.Observer],
     report_secs: float,
 ) -> runner.Runner:
@@ -414,12 +236,12 @@ def _build_runner(
     )
 
 
-def _part_of(parts: _Parts, batch_size: int) -> pipeline.Part:
+def _part_of(parts: JobParts, batch_size: int) -> pipeline.Part:
     rows = distribution.process_rows(parts.strategy, batch_size)
     return pipeline.Part(rows, is_shared=not parts.team.is_alone)
 
 
-def _ended_early(config: TrainConfig, parts: _Parts) -> str | None:
+def _ended_early(config: TrainConfig, parts: JobParts) -> str | None:
     """Why the job takes no more steps though some are left."""
     if parts.trainer.num_steps_done >= config.max_steps:
         return None
@@ -435,7 +257,7 @@ def _ended_early(config: TrainConfig, parts: _Parts) -> str | None:
     )
 
 
-def _plan_evaluations(config: TrainConfig, parts: _Parts) -> list[int]:
+def _plan_evaluations(config: TrainConfig, parts: JobParts) -> list[int]:
     num_examples = parts.data.num_training
     return list(
         loop.plan_evaluations(
@@ -449,7 +271,7 @@ def _plan_evaluations(config: TrainConfig, parts: _Parts) -> list[int]:
 
 def _build_actions(
     config: TrainConfig,
-    parts: _Parts,
+    parts: JobParts,
     events: summaries.Summaries | None,
     scores: evaluation.Evaluation,
 ) -> list[loop.Action]:
@@ -498,7 +320,7 @@ def _build_actions(
     ]
 
 
-def _build_gate(parts: _Parts, scores: evaluation.Evaluation) -> parity.ParityGate:
+def _build_gate(parts: JobParts, scores: evaluation.Evaluation) -> parity.ParityGate:
     return parity.ParityGate(
         parts.data.sample,
         scores.predict,
@@ -521,43 +343,7 @@ def _write_window(events: summaries.Summaries, window: progress.TrainingWindow) 
     )
 
 
-def _log_start(
-    config: TrainConfig, data: inputs.Inputs, resolved: dict[str, Any]
-) -> None:
-    num_examples = data.num_training
-    logging.info(
-        "data  | %d training and %d validation images, %d classes, labels from %d",
-        num_examples,
-        len(data.validation.index),
-        config.num_classes,
-        data.training.label_offset,
-    )
-    logging.info(
-        "model | %s at %d px, %s, on %s",
-        config.model_type,
-        config.resolved_image_size,
-        resolved["precision"],
-        resolved["device"],
-    )
-    if config.max_minutes:
-        logging.info(
-            "job   | %g minutes, steps of %d images | %s",
-            config.max_minutes,
-            config.train_batch_size,
-            config.job_dir,
-        )
-        return
-    logging.info(
-        "job   | %d steps of %d images (%.1f epochs), evaluation every %d steps | %s",
-        config.max_steps,
-        config.train_batch_size,
-        config.max_steps * config.train_batch_size / num_examples,
-        config.resolved_train_steps_per_eval(num_examples),
-        config.job_dir,
-    )
-
-
-def _log_end(config: TrainConfig, parts: _Parts, metrics: loop.Metrics) -> None:
+def _log_end(config: TrainConfig, parts: JobParts, metrics: loop.Metrics) -> None:
     reason = _ended_early(config, parts)
     if reason:
         step = parts.trainer.num_steps_done
