@@ -4,6 +4,7 @@ import http.server
 import io
 import pathlib
 import tarfile
+import tempfile
 import threading
 
 import pytest
@@ -113,15 +114,16 @@ def test_a_scheme_that_reads_elsewhere_is_refused(folder):
         read_variant(f"file://{folder}")
 
 
-@pytest.mark.parametrize("name", ["../outside", "/outside"])
-def test_an_archive_that_leads_outside_is_refused_or_kept_inside(tmp_path, name):
+@pytest.mark.parametrize("name", ["../outside", "{}/outside"])
+def test_nothing_of_an_archive_gets_outside(tmp_path, monkeypatch, name):
     path = tmp_path / "hostile.tar"
     with tarfile.open(path, "w") as file:
-        file.addfile(tarfile.TarInfo(name), io.BytesIO())
+        file.addfile(tarfile.TarInfo(name.format(tmp_path)), io.BytesIO())
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     with pytest.raises(errors.ConfigError, match=f"--hub_handle={path} "):
         read_variant(path)
-    assert not pathlib.Path("/outside").exists()
-    assert [one.name for one in tmp_path.iterdir()] == ["hostile.tar"]
+    assert not list(tmp_path.rglob("outside"))
 
 
 def test_a_path_without_a_model_is_named(tmp_path):
