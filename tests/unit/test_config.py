@@ -19,6 +19,27 @@ def build(**flags):
             "--survival_prob=0.9 needs an EfficientNet; --model_type=resnet-18",
         ),
         (
+            {"model_type": "hub", "hub_handle": "a", "survival_prob": 0.9},
+            "--survival_prob=0.9 needs an EfficientNet; --model_type=hub leaves",
+        ),
+        ({"model_type": "hub"}, "--model_type=hub needs --hub_handle: the folder,"),
+        (
+            {"hub_handle": "a"},
+            "--hub_handle=a needs --model_type=hub, got --model_type=efficientnet-b0;",
+        ),
+        (
+            {"freeze_backbone": True},
+            "--freeze_backbone=True needs --model_type=hub, got --model_type=eff",
+        ),
+        (
+            {"model_type": "hub", "hub_handle": "a", "pretrained_checkpoint_path": "b"},
+            "--pretrained_checkpoint_path=b can't be given with --model_type=hub,",
+        ),
+        (
+            {"model_type": "hub", "hub_handle": "a", "precision": "float16"},
+            "--precision=float16 can't be had with --model_type=hub: a SavedModel",
+        ),
+        (
             {"max_minutes": 5, "learning_rate_decay_type": "stepwise"},
             "which --max_minutes can't plan; use cosine or --max_steps.",
         ),
@@ -80,6 +101,8 @@ def test_values_that_do_not_fit_together_are_named(flags, message):
 def test_the_defaults_have_no_problem():
     assert not list(build().problems())
     assert not list(build(learning_rate_decay_type="stepwise").problems())
+    hub = build(model_type="hub", hub_handle="a", dropout_rate=0.1, fine_tune="head")
+    assert not [*hub.problems(), *hub.warnings()]
 
 
 def test_a_job_that_is_all_warm_up_is_warned_of():

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests import feature_vectors
 from trainer import config, errors
 from trainer.models import factory, replicas
 from trainer.training import cluster, distribution, steps, tpu
@@ -57,14 +58,29 @@ HEAD_ONLY = {
 def test_any_number_of_replicas_computes_what_one_does(
     tmp_path, num_replicas, flags, precision, tolerance
 ):
-    # Three replicas have 2, 3 and 3 of the 8 rows.
-    found = run(
-        tmp_path,
-        num_replicas=[1, num_replicas],
-        precision=precision,
-        num_steps=3,
-        **flags,
+    assert_replicas_agree(
+        tmp_path, num_replicas, tolerance, precision=precision, **flags
     )
+
+
+def test_replicas_share_a_saved_model(tmp_path):
+    hub_dir, _ = feature_vectors.write(tmp_path / "vector")
+    found = assert_replicas_agree(
+        tmp_path,
+        2,
+        1e-4,
+        precision="float32",
+        hub_dir=hub_dir,
+        freeze_batch_norm="true",
+        moving_average_decay=0.9,
+    )
+    kernel = "backbone/conv/kernel"
+    assert np.abs(found[kernel] - found[f"{kernel}/ExponentialMovingAverage"]).max() > 0
+
+
+def assert_replicas_agree(tmp_path, num_replicas, tolerance, **options):
+    # Three replicas have 2, 3 and 3 of the 8 rows.
+    found = run(tmp_path, num_replicas=[1, num_replicas], num_steps=3, **options)
     one, several = found[1], found[num_replicas]
     assert one["steps_done"] == 3
     assert one["metric/num_images"] == 18
@@ -73,6 +89,7 @@ def test_any_number_of_replicas_computes_what_one_does(
         np.testing.assert_allclose(
             several[name], expected, rtol=tolerance, atol=tolerance, err_msg=name
         )
+    return several
 
 
 @pytest.mark.parametrize(("num_replicas", "batch_size"), [(1, 1), (3, 8), (8, 8)])

@@ -126,7 +126,7 @@ def test_a_spelling_is_understood(argv, name, expected):
         (["--initial_learning_rate=0"], "must be above 0.0, got 0.0."),
         (["--image_size=9999"], "must be 32 or more, at most 2048, got 9999."),
         (["--model_type=resnet-19"], "got 'resnet-19'; did you mean resnet-18?"),
-        (["--model_type=zzz"], "efficientnet-lite4, got 'zzz'."),
+        (["--model_type=zzz"], "efficientnet-lite4, hub, got 'zzz'."),
         (["--job-dir="], "--job-dir must not be empty; see --help."),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,

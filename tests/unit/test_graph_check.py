@@ -7,7 +7,7 @@ from google.protobuf import text_format
 from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow.python.framework import op_def_registry
 
-from trainer.serving import graph_check, harmless_ops
+from trainer.saved_models import graph_check, harmless_ops
 
 SPECS = [
     tf.TensorSpec([None], tf.string, "image_bytes"),

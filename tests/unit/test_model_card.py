@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 
 from trainer.report import model_card, write
@@ -26,6 +28,13 @@ def test_the_card_says_what_it_is_how_good_and_where_weak(content):
     assert "Fewer than 20 images were scored of `red`, `green`, `blue`" in text
     assert "It tells 3 classes apart: `red`, `green`, `blue`." in text
     assert "Less than half" not in text
+
+
+def test_the_card_says_what_the_job_started_from(content):
+    assert "| started from | random weights |" in model_card.format_card(content)
+    config = dataclasses.replace(content.job.config, model_type="hub", hub_handle="v")
+    job = dataclasses.replace(content.job, config=config)
+    assert "| started from | v |" in model_card.format_card(content._replace(job=job))
 
 
 def test_a_class_that_is_not_found_is_named(content):

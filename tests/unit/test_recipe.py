@@ -57,6 +57,13 @@ def test_pretrained_weights_have_a_recipe(caplog):
     assert complete(PRETRAINED, *pasted) == job
 
 
+def test_a_saved_model_is_pretrained():
+    job = complete("--model_type=hub", "--hub_handle=a", "--recipe=auto")
+    assert (job.fine_tune, job.optimizer_type) == ("gradual", "adam")
+    assert job.survival_prob is None
+    assert job.max_steps == 1000
+
+
 def test_the_recipe_takes_the_place_of_defaults_only():
     job = complete(PRETRAINED, "--weight_decay=0.0001")
     assert job.fine_tune == "gradual"

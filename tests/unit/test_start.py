@@ -27,7 +27,8 @@ def find(tmp_path, path):
         model_type="resnet-18",
         pretrained_checkpoint_path=path,
     )
-    return start.find_start(job, own_layout(job.job_dir))
+    default = factory.default_variant("resnet-18")
+    return start.find_start(job, own_layout(job.job_dir), default)
 
 
 def save_checkpoint(tmp_path, job_state):

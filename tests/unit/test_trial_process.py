@@ -5,8 +5,8 @@ import sys
 import pytest
 
 from tests import tuning
-from trainer import environment
-from trainer.jobs import trial, trial_process
+from trainer import config, environment
+from trainer.jobs import container, trial, trial_process
 
 VALUES = {"initial_learning_rate": 0.01}
 
@@ -69,6 +69,20 @@ def test_a_container_sees_the_same_paths(tmp_path):
     assert f"--workdir={here}" in options
     assert "--env=A=1" in options
     assert any(one.startswith("--env=OMP_NUM_THREADS=") for one in options)
+
+
+@pytest.mark.parametrize(
+    ("handle", "folders"),
+    [
+        ("/models/vector", {"/models"}),
+        ("https://tfhub.dev/google/vector/1", set()),
+        ("gs://bucket/vector", set()),
+    ],
+)
+def test_a_container_sees_a_saved_model_that_is_local(handle, folders):
+    plain, job = (config.TrainConfig(hub_handle=one) for one in ("", handle))
+    found = {*container.find_folders(job)} - {*container.find_folders(plain)}
+    assert found == folders
 
 
 @pytest.mark.parametrize("parallel", [1, 2, 1000])

@@ -196,11 +196,20 @@ def test_the_guides_config_is_taken_by_the_client(tmp_path):
             {"given": (*FLAGS, "--training_data_path=data/t*")},
             r"--training_data_path must be on gs://.*got data/t\*",
         ),
+        (
+            {"given": (*FLAGS, "--model_type=hub", "--hub_handle=vector")},
+            "--hub_handle must be on gs://.*got vector",
+        ),
     ],
 )
 def test_what_vertex_could_not_run_is_refused(changes, expected):
     with pytest.raises(errors.ConfigError, match=expected):
         build(**changes)
+
+
+def test_a_saved_model_may_have_an_address():
+    given = (*FLAGS, "--model_type=hub", "--hub_handle=https://tfhub.dev/google/x/1")
+    assert build(given=given)
 
 
 def test_the_page_starts_with_the_command_that_takes_it(everything):

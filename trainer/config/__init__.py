@@ -20,7 +20,7 @@ from trainer.config.jobs import (
     ToVertexConfig,
     parse_pairs,
 )
-from trainer.config.model_types import MODEL_IMAGE_SIZES
+from trainer.config.model_types import HUB, MODEL_IMAGE_SIZES
 from trainer.config.optimizer_arguments import OPTIMIZER_ARGUMENTS
 from trainer.config.predict import PredictConfig
 from trainer.config.report import ReportConfig
@@ -32,6 +32,7 @@ from trainer.config.train import (
 from trainer.config.tune import TuneConfig
 
 __all__ = [
+    "HUB",
     "IMAGENET",
     "MODEL_IMAGE_SIZES",
     "OPTIMIZER_ARGUMENTS",

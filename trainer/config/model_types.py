@@ -1,5 +1,8 @@
 """The networks that `train` knows, and the pictures that each was made for."""
 
+# A SavedModel that --hub_handle names.
+HUB = "hub"
+
 # Native side in pixels. EfficientNet: Tan & Le 2019, arxiv.org/abs/1905.11946, and
 # the published checkpoints; ResNet: He et al. 2015, arxiv.org/abs/1512.03385.
 MODEL_IMAGE_SIZES = {
@@ -22,4 +25,6 @@ MODEL_IMAGE_SIZES = {
     "efficientnet-lite2": 260,
     "efficientnet-lite3": 280,
     "efficientnet-lite4": 300,
+    # What a SavedModel that takes any size gets: most were trained at it.
+    HUB: 224,
 }

@@ -8,7 +8,7 @@ from trainer.config import train_checks
 from trainer.config.cache import CopiesFiles, cache_dir_knob, cache_gb_knob
 from trainer.config.knobs import KnowsGiven, knob
 from trainer.config.lists import parse_numbers, parse_optimizer_arguments
-from trainer.config.model_types import MODEL_IMAGE_SIZES
+from trainer.config.model_types import HUB, MODEL_IMAGE_SIZES
 from trainer.config.optimizer_arguments import OPTIMIZER_ARGUMENTS
 
 # What --pretrained_checkpoint_path may be beside a path: published weights.
@@ -89,13 +89,25 @@ class TrainConfig(CopiesFiles, KnowsGiven):
     )
     model_type: str = knob(
         "efficientnet-b0",
-        "Network to train.",
+        "Network to train. hub: the SavedModel of hub_handle, with a classifier on it.",
         choices=tuple(MODEL_IMAGE_SIZES),
+    )
+    hub_handle: str = knob(
+        "",
+        "SavedModel of model_type=hub, a TF2 image feature vector of TensorFlow Hub or "
+        "like one: its folder, a .tar.gz of it, or an https:// address such as "
+        "tfhub.dev's, which downloads at each start.",
+    )
+    freeze_backbone: bool = knob(
+        False,
+        "Train the classifier alone, and let the SavedModel of hub_handle compute as "
+        "in inference. Without it, all weights that the SavedModel calls trainable "
+        "are trained.",
     )
     image_size: int = knob(
         None,
         "Width and height in pixels that images are resized to. "
-        "Default: the model's native size.",
+        "Default: the model's native size; of hub_handle what it takes, or 224.",
         minimum=32,
         maximum=2048,
     )
@@ -115,7 +127,8 @@ class TrainConfig(CopiesFiles, KnowsGiven):
         "10,000 training images before step 0, then all weights. auto: gradual with "
         "a recipe for pretrained weights if pretrained_checkpoint_path is given and "
         "none of the flags of the optimizer and the learning rate is (the log shows "
-        "what it comes to), else full.",
+        "what it comes to), else full. "
+        "The SavedModel of hub_handle counts as pretrained weights.",
         choices=("auto", "full", "head", "gradual"),
     )
     freeze_batch_norm: str = knob(
@@ -128,7 +141,7 @@ class TrainConfig(CopiesFiles, KnowsGiven):
         1.0,
         "Factor of the learning rate from each block of the network to the one below; "
         "1: all learn alike. 0.8 keeps what pretrained weights know of edges and "
-        "textures.",
+        "textures. The SavedModel of hub_handle is one block.",
         above=0.0,
         maximum=1.0,
     )
@@ -188,8 +201,8 @@ class TrainConfig(CopiesFiles, KnowsGiven):
     )
     dropout_rate: float = knob(
         None,
-        "Share of the features that an EfficientNet's classifier goes without in "
-        "training. Default: the model's own, 0.2 to 0.5.",
+        "Share of the features that the classifier of an EfficientNet or of hub_handle "
+        "goes without in training. Default: the model's own, 0.2 to 0.5.",
         minimum=0.0,
         below=1.0,
     )
@@ -319,6 +332,11 @@ class TrainConfig(CopiesFiles, KnowsGiven):
     def resolved_image_size(self) -> int:
         """Side of the model's input in pixels."""
         return self.image_size or MODEL_IMAGE_SIZES[self.model_type]
+
+    @property
+    def has_pretrained_weights(self) -> bool:
+        """Whether the network starts from weights that know something."""
+        return bool(self.pretrained_checkpoint_path) or self.model_type == HUB
 
     @property
     def freezes_batch_norm(self) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from trainer.config.lists import parse_numbers, parse_optimizer_arguments
+from trainer.config.model_types import HUB
 from trainer.config.optimizer_arguments import OPTIMIZER_ARGUMENTS
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ def find_problems(config: "TrainConfig") -> Iterator[str]:
         yield from _problems_of_stepwise(config)
     yield from _problems_of_time(config)
     yield from _problems_of_dropout(config)
+    yield from _problems_of_hub(config)
     yield from _problems_of_profile(config)
 
 
@@ -28,7 +30,7 @@ def find_warnings(config: "TrainConfig") -> Iterator[str]:
             f"--max_steps={config.max_steps}: the whole job is warm-up."
         )
     is_frozen = config.fine_tune in ("head", "gradual")
-    if is_frozen and not config.pretrained_checkpoint_path:
+    if is_frozen and not config.has_pretrained_weights:
         yield (
             f"--fine_tune={config.fine_tune} without --pretrained_checkpoint_path "
             "trains the classifier on features of random weights."
@@ -58,11 +60,40 @@ def _problems_of_dropout(config: "TrainConfig") -> Iterator[str]:
     if config.model_type.startswith("efficientnet"):
         return
     for name in ("dropout_rate", "survival_prob"):
+        if name == "dropout_rate" and config.model_type == HUB:
+            continue
         if getattr(config, name) is not None:
             yield (
                 f"--{name}={getattr(config, name)} needs an EfficientNet; "
                 f"--model_type={config.model_type} leaves nothing out. Drop the flag."
             )
+
+
+def _problems_of_hub(config: "TrainConfig") -> Iterator[str]:
+    if config.model_type != HUB:
+        for name in ("hub_handle", "freeze_backbone"):
+            if getattr(config, name):
+                yield (
+                    f"--{name}={getattr(config, name)} needs --model_type={HUB}, got "
+                    f"--model_type={config.model_type}; give that, or drop the flag."
+                )
+        return
+    if not config.hub_handle:
+        yield (
+            f"--model_type={HUB} needs --hub_handle: the folder, the .tar.gz or the "
+            "https:// address of a SavedModel."
+        )
+    if config.pretrained_checkpoint_path:
+        yield (
+            f"--pretrained_checkpoint_path={config.pretrained_checkpoint_path} can't "
+            f"be given with --model_type={HUB}, whose SavedModel has its weights; drop "
+            "one of them."
+        )
+    if config.precision not in ("auto", "float32"):
+        yield (
+            f"--precision={config.precision} can't be had with --model_type={HUB}: a "
+            "SavedModel computes in the types that it was saved with. Drop the flag."
+        )
 
 
 def _problems_of_optimizer(config: "TrainConfig") -> Iterator[str]:

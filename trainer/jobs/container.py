@@ -3,12 +3,13 @@
 import os
 from collections.abc import Iterator, Mapping, Sequence
 
-from trainer import config, storage
+from trainer import config
 
 _PATH_FLAGS = (
     "training_data_path",
     "validation_data_path",
     "pretrained_checkpoint_path",
+    "hub_handle",
     "job_dir",
     "cache_dir",
 )
@@ -47,6 +48,6 @@ def find_folders(train: config.TrainConfig) -> Iterator[str]:
     """Folders that hold what flags name by a local path."""
     for flag in _PATH_FLAGS:
         path = getattr(train, flag)
-        if path not in ("", config.IMAGENET) and not storage.is_gs(path):
+        if path not in ("", config.IMAGENET) and "://" not in path:
             is_root = flag in ("job_dir", "cache_dir")
             yield os.path.abspath(path if is_root else os.path.dirname(path))

@@ -106,9 +106,11 @@ def _problems(description: Description, train: config.TrainConfig) -> Iterator[s
         "training_data_path",
         "validation_data_path",
         "pretrained_checkpoint_path",
+        "hub_handle",
     ):
         path = getattr(train, flag)
-        is_named = path in ("", config.IMAGENET)
+        is_web = flag == "hub_handle" and path.startswith(("https://", "http://"))
+        is_named = path in ("", config.IMAGENET) or is_web
         if not is_named and not storage.takes_whole_files(path):
             yield f"--{flag} must be on gs:// for Vertex AI, got {path}."
 

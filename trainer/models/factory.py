@@ -2,7 +2,7 @@
 
 import keras
 
-from trainer import environment
+from trainer import config, environment
 from trainer.models import efficientnet, resnet
 from trainer.models import variant as variants
 from trainer.models.variant import Variant
@@ -23,7 +23,7 @@ def build_model(
     else was built in this process; names do not depend on the precision.
 
     Args:
-        model_type: A key of config.MODEL_IMAGE_SIZES.
+        model_type: A key of config.MODEL_IMAGE_SIZES, but not config.HUB.
         variant: How to compute it, where pretrained weights ask for that.
         num_classes: Number of logits.
         image_size: Side of the images in pixels.
@@ -74,6 +74,9 @@ def auto_precision(model_type: str, *, gpu: bool, cpu_flags: frozenset[str]) -> 
         gpu: Whether a GPU computes.
         cpu_flags: The processor's instruction sets, as Linux names them.
     """
+    if model_type == config.HUB:
+        # A SavedModel computes in the types that it was saved with.
+        return "float32"
     if gpu:
         return "float16"
     if model_type in resnet.NUM_BLOCKS and cpu_flags & environment.BFLOAT16_CPU_FLAGS:

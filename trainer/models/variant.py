@@ -26,6 +26,8 @@ class Variant:
         pool_padding: Of ResNet's pooling.
         first_has_stride: Whether the stride of ResNet's bottleneck is in its first
             convolution, as He et al. 2015 have it, and not in the second.
+        backbone: Digest of the SavedModel that computes, for which epsilon and paddings
+            say nothing; empty for the networks of this project.
     """
 
     normalization: Normalization
@@ -33,6 +35,7 @@ class Variant:
     conv_padding: Padding
     pool_padding: Padding = "SAME"
     first_has_stride: bool = False
+    backbone: str = ""
 
     def export(self) -> dict[str, Any]:
         """The variant as JSON can hold it; `restore` is the way back."""

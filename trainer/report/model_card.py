@@ -7,6 +7,7 @@ arxiv.org/abs/1810.03993.
 from collections.abc import Iterator, Sequence
 
 from trainer import __version__
+from trainer.config import TrainConfig
 from trainer.report.content import Content
 from trainer.serving import scores as measures
 from trainer.serving.scores_table import format_shares
@@ -43,13 +44,17 @@ def _describe_model(content: Content) -> Iterator[str]:
             ["architecture", config.model_type],
             ["input", f"{side} x {side} pixels, made from the picture's centre"],
             ["weights", f"step {best['step']:,} of {config.max_steps:,}"],
-            ["started from", config.pretrained_checkpoint_path or "random weights"],
+            ["started from", _describe_start(config)],
             ["trained in", str(resolved.get("precision", "unknown"))],
             ["trained on", str(resolved.get("device", "unknown"))],
             ["files", content.job.model_dir],
             ["trainer", f"version {__version__}"],
         ],
     )
+
+
+def _describe_start(config: TrainConfig) -> str:
+    return config.pretrained_checkpoint_path or config.hub_handle or "random weights"
 
 
 def _describe_use(content: Content) -> Iterator[str]:

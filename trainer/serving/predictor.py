@@ -6,19 +6,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
-from google.protobuf import message
-from tensorflow.core.protobuf import saved_model_pb2
 
-from trainer import errors, storage
+from trainer import errors, saved_models, storage
 from trainer.data import images
-from trainer.serving import graph_check
 
 SIGNATURE = "serving_default"
 IMAGE_BYTES, KEY = "image_bytes", "key"
 CLASSES, PROBABILITIES = "classes", "probabilities"
 LABELS = "labels.txt"
-# What a damaged or foreign model raises.
-LOADING_ERRORS = (message.DecodeError, OSError, ValueError, RuntimeError)
 
 
 class Prediction(NamedTuple):
@@ -59,16 +54,9 @@ class Predictor:
             DataError: If it has another signature, or ops that do more than compute.
         """
         self._model_dir = model_dir
-        with storage.local_dir(model_dir, _list_files(model_dir)) as local_dir:
-            try:
-                _check_ops(model_dir, local_dir)
-                # Kept: its variables go with it.
-                self._model = tf.saved_model.load(local_dir)  # noqa: TID251
-            except LOADING_ERRORS as error:
-                raise errors.DataError(
-                    f"{model_dir} is no SavedModel that TensorFlow {tf.__version__} "
-                    f"loads ({_first_line(error)}); export it again."
-                ) from error
+        with saved_models.checked_copy(model_dir) as local_dir:
+            # Kept: its variables go with it.
+            self._model = saved_models.load(local_dir, model_dir)
         self._function = self._find_signature()
         shape = self._function.structured_outputs[PROBABILITIES].shape
         self.num_classes: int | None = shape[-1] if shape.rank else None
@@ -136,36 +124,3 @@ def _describe(function: Any) -> tuple[set[str], set[str]]:
     if function is None:
         return set(), set()
     return set(function.structured_input_signature[1]), set(function.structured_outputs)
-
-
-def _list_files(model_dir: str) -> list[str]:
-    """Files of a SavedModel, relative to its folder."""
-    names = storage.list_names(model_dir)
-    if tf.saved_model.SAVED_MODEL_FILENAME_PB not in names:
-        raise errors.StorageError(
-            f"{model_dir} has no {tf.saved_model.SAVED_MODEL_FILENAME_PB}, expected "
-            "the folder of a SavedModel such as JOB_DIR/model; check the path."
-        )
-    folder = tf.saved_model.VARIABLES_DIRECTORY
-    variables = storage.list_names(os.path.join(model_dir, folder))
-    return [
-        tf.saved_model.SAVED_MODEL_FILENAME_PB,
-        *(os.path.join(folder, name) for name in variables),
-    ]
-
-
-def _check_ops(model_dir: str, local_dir: str) -> None:
-    """Raises DataError before anything of a model runs that does more than compute."""
-    path = os.path.join(local_dir, tf.saved_model.SAVED_MODEL_FILENAME_PB)
-    content = storage.read_bytes(path) or b""
-    refused = graph_check.find_refused(saved_model_pb2.SavedModel.FromString(content))
-    if refused:
-        raise errors.DataError(
-            f"{model_dir} does more than compute: it has {', '.join(refused)}. Such a "
-            "model is not loaded; give one that this trainer exported, or export it "
-            "without."
-        )
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0].rstrip(".")

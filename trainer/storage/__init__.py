@@ -4,6 +4,7 @@ A path is local, below a mounted bucket (/gcs/NAME) or gs://NAME. Functions take
 three kinds; callers join parts with os.path.join and do not look which kind it is.
 """
 
+from trainer.storage.archives import ArchiveError, unpacked
 from trainer.storage.copies import local_dir, local_file, put_file
 from trainer.storage.files import (
     find_size,
@@ -35,6 +36,7 @@ from trainer.storage.publishing import (
 from trainer.storage.trees import TreeFile, list_dirs, walk
 
 __all__ = [
+    "ArchiveError",
     "StoredFile",
     "TreeFile",
     "absolute",
@@ -60,6 +62,7 @@ __all__ = [
     "staging_dir",
     "takes_whole_files",
     "try_lock",
+    "unpacked",
     "walk",
     "write_bytes",
     "write_text",

@@ -1,7 +1,10 @@
 """What lives as long as a training job, built from its config: data, model, state."""
 
+import contextlib
 import dataclasses
+import functools
 import logging
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import keras
@@ -9,13 +12,14 @@ import numpy as np
 import tensorflow as tf
 
 from trainer import environment, storage
-from trainer.config import TrainConfig
+from trainer.config import HUB, TrainConfig
 from trainer.data import index_cache
-from trainer.models import factory, layers
+from trainer.models import factory, hub, layers
 from trainer.models import variant as variants
 from trainer.models.variant import Variant
 from trainer.training import (
     agreement,
+    backbone_fit,
     class_weights,
     distribution,
     inputs,
@@ -66,6 +70,27 @@ def build_parts(
     Raises:
         JobError: If the data, the job-dir or the weights can't be used.
     """
+    with _open_backbone(given) as backbone:
+        return _build_parts(given, strategy, mates, interruption, backbone)
+
+
+@contextlib.contextmanager
+def _open_backbone(given: TrainConfig) -> Iterator[hub.FeatureVector | None]:
+    """The SavedModel of --hub_handle; None for the networks of this project."""
+    if given.model_type != HUB:
+        yield None
+        return
+    with hub.opened(given.hub_handle) as backbone:
+        yield backbone
+
+
+def _build_parts(
+    given: TrainConfig,
+    strategy: tf.distribute.Strategy,
+    mates: team.Team,
+    interruption: Interruption,
+    backbone: hub.FeatureVector | None,
+) -> JobParts:
     layout = own_layout(given.job_dir)
     if storage.is_gs(layout.root_dir) and mates.is_chief:
         # Leaves nothing behind, and the data may take minutes to come.
@@ -73,6 +98,8 @@ def build_parts(
     known = index_cache.IndexCache(layout.index_path)
     data = inputs.open_inputs(given, known)
     config = _complete(given, data, mates)
+    if backbone:
+        config = backbone_fit.fit(config, backbone, strategy.num_replicas_in_sync)
     batch_sizes = [config.train_batch_size, config.resolved_eval_batch_size]
     distribution.check_replicas(strategy, batch_sizes)
     if mates.is_chief:
@@ -80,9 +107,10 @@ def build_parts(
         known.save()
     resolved = _resolve(config, data, strategy)
     _log_start(config, data, resolved)
-    origin = _find_start(config, layout, mates)
+    origin = _find_start(config, layout, mates, backbone)
+    build_model = functools.partial(_build_model, config, origin.variant, backbone)
     trainer, evaluator = _build_steps(
-        config, data, strategy, origin.variant, resolved["precision"]
+        config, data, strategy, build_model, resolved["precision"]
     )
     return JobParts(
         config=config,
@@ -120,25 +148,32 @@ def _complete(given: TrainConfig, data: inputs.Inputs, mates: team.Team) -> Trai
 
 
 def _find_start(
-    config: TrainConfig, layout: JobLayout, mates: team.Team
+    config: TrainConfig,
+    layout: JobLayout,
+    mates: team.Team,
+    backbone: hub.FeatureVector | None,
 ) -> start.Start:
     """The chief's; the others need to know no more of it than the variant."""
-    found = start.find_start(config, layout) if mates.is_chief else None
-    variant = mates.share(found and found.variant.export())
-    return found or start.Start(variants.restore(variant), None, "")
+    default = (
+        backbone.variant if backbone else factory.default_variant(config.model_type)
+    )
+    found = start.find_start(config, layout, default) if mates.is_chief else None
+    variant = variants.restore(mates.share(found and found.variant.export()))
+    start.check_backbone(config, variant, default)
+    return found or start.Start(variant, None, "")
 
 
 def _build_steps(
     config: TrainConfig,
     data: inputs.Inputs,
     strategy: tf.distribute.Strategy,
-    variant: Variant,
+    build_model: Callable[[str], keras.Model],
     precision: str,
 ) -> tuple[steps.Trainer, steps.Evaluator]:
     with strategy.scope():
-        trained = scored = _build_model(config, variant, precision)
+        trained = scored = build_model(precision)
         if precision != "float32" or config.moving_average_decay:
-            scored = _build_model(config, variant, "float32")
+            scored = build_model("float32")
         trainer = steps.Trainer(
             config,
             trained,
@@ -180,15 +215,28 @@ def _resolve(
     }
 
 
-def _build_model(config: TrainConfig, variant: Variant, precision: str) -> keras.Model:
-    model = factory.build_model(
-        config.model_type,
-        variant,
-        num_classes=config.num_classes,
-        image_size=config.resolved_image_size,
-        precision=precision,
-        seed=config.seed,
-    )
+def _build_model(
+    config: TrainConfig,
+    variant: Variant,
+    backbone: hub.FeatureVector | None,
+    precision: str,
+) -> keras.Model:
+    shape = {
+        "num_classes": config.num_classes,
+        "image_size": config.resolved_image_size,
+        "seed": config.seed,
+    }
+    if backbone:
+        model = hub.build_network(
+            backbone,
+            is_frozen=config.freeze_backbone,
+            keeps_statistics=config.freezes_batch_norm,
+            **shape,
+        )
+    else:
+        model = factory.build_model(
+            config.model_type, variant, precision=precision, **shape
+        )
     layers.set_drop_rates(
         model, dropout_rate=config.dropout_rate, survival_prob=config.survival_prob
     )

@@ -19,7 +19,13 @@ from trainer.training.layout import JobLayout
 from trainer.training.team import Team
 
 # Flags without which the variables of a checkpoint do not fit.
-IDENTITY = ("model_type", "num_classes", "optimizer_type", "fine_tune")
+IDENTITY = (
+    "model_type",
+    "num_classes",
+    "optimizer_type",
+    "fine_tune",
+    "freeze_backbone",
+)
 
 
 class JobState:

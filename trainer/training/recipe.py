@@ -99,7 +99,7 @@ def _choose_for_data(
         _Choice("train_batch_size", batch, f"{facts.num_images} images on {where}")
     ]
     if not config.max_minutes:
-        is_pretrained = bool(config.pretrained_checkpoint_path)
+        is_pretrained = config.has_pretrained_weights
         epochs = EPOCHS_PRETRAINED if is_pretrained else EPOCHS_FROM_SCRATCH
         num_steps = math.ceil(epochs * facts.num_images / batch)
         bounded = min(max(num_steps, MIN_STEPS), MAX_STEPS)
@@ -121,9 +121,9 @@ def _choose_for_training(
     """Optimizer, learning rate and what is frozen."""
     if LEARNING_RATE_FLAGS & given:
         return []
-    if config.pretrained_checkpoint_path and config.fine_tune == "auto":
+    if config.has_pretrained_weights and config.fine_tune == "auto":
         return _fine_tune(config)
-    if config.recipe == "auto" and not config.pretrained_checkpoint_path:
+    if config.recipe == "auto" and not config.has_pretrained_weights:
         return _train_from_scratch(config)
     return []
 

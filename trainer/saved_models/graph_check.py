@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from trainer.serving import harmless_ops
+from trainer.saved_models import harmless_ops
 
 
 def find_refused(saved_model: Any) -> list[str]:

@@ -50,6 +50,19 @@ QuantizedRelu6 QuantizedReshape Relu Relu6 RequantizationRange Requantize Selu S
 SoftmaxCrossEntropyWithLogits Softplus Softsign SparseSoftmaxCrossEntropyWithLogits
 TopK TopKV2
 """
+# Of the ops above: a model that can be trained further may bring gradients of its own,
+# as tf.nn.swish does.
+_GRADIENTS = """
+AvgPool3DGrad AvgPoolGrad BiasAddGrad BroadcastGradientArgs Conv2DBackpropFilter
+Conv2DBackpropFilterV2 Conv3DBackpropFilterV2 CropAndResizeGradBoxes
+CropAndResizeGradImage DepthwiseConv2dNativeBackpropFilter
+DepthwiseConv2dNativeBackpropInput Dilation2DBackpropFilter Dilation2DBackpropInput
+EluGrad FusedBatchNormGrad FusedBatchNormGradV2 FusedBatchNormGradV3 IgammaGradA InvGrad
+LRNGrad LeakyReluGrad MaxPool3DGrad MaxPoolGrad MaxPoolGradV2 MaxPoolGradWithArgmax
+MirrorPadGrad ReciprocalGrad Relu6Grad ReluGrad ResizeBicubicGrad ResizeBilinearGrad
+ResizeNearestNeighborGrad RsqrtGrad ScaleAndTranslateGrad SeluGrad SigmoidGrad
+SoftplusGrad SoftsignGrad SqrtGrad TanhGrad
+"""
 _RANDOM = """
 Multinomial RandomShuffle RandomStandardNormal RandomUniform RandomUniformInt
 SampleDistortedBoundingBox SampleDistortedBoundingBoxV2 StatelessMultinomial
@@ -97,9 +110,23 @@ VarIsInitializedOp Variable VariableShape VariableV2
 
 ALLOWED = frozenset(
     " ".join(
-        [_ARRAYS, _MATH, _NETWORKS, _RANDOM, _PICTURES, _TEXTS, _CONTROL, _STATE]
+        [
+            _ARRAYS,
+            _MATH,
+            _NETWORKS,
+            _GRADIENTS,
+            _RANDOM,
+            _PICTURES,
+            _TEXTS,
+            _CONTROL,
+            _STATE,
+        ]
     ).split()
 )
 # What a model with variables has for its own checkpoint: allowed where it belongs.
 RESTORING = frozenset(["RestoreV2", "ShardedFilename"])
 SAVING = RESTORING | {"MergeV2Checkpoints", "SaveV2"}
+# Random numbers whose state is in the process, where no checkpoint reaches it.
+DRAWING = frozenset(
+    name for name in _RANDOM.split() if not name.startswith("Stateless")
+)
