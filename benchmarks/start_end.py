@@ -3,7 +3,7 @@
     python benchmarks/start_end.py --training_data_path='data/train-*.tfrecord'
 
 `--help` and the job are processes of their own, from their start; checkpoint and export
-are those of an EfficientNet-B0. The exit code is 1 if a median is above its budget.
+are those of an EfficientNet-B0.
 """
 
 import argparse
@@ -48,13 +48,14 @@ def main(argv: Sequence[str]) -> int:
             found[name].append(secs)
             print(f"round {number + 1}: {name} {secs:.2f}", file=sys.stderr)
     print(f"{turns.describe_machine()}\n")
-    print("| what | seconds | min-max | budget |")
-    print("|---|---|---|---|")
+    print("| what | seconds | min-max | budget | kept |")
+    print("|---|---|---|---|---|")
     for name, values in found.items():
         spread = f"{min(values):.2f}-{max(values):.2f}"
         median = statistics.median(values)
-        print(f"| {name} | {median:.2f} | {spread} | {BUDGETS[name]:g} |")
-    return int(any(statistics.median(found[one]) > BUDGETS[one] for one in BUDGETS))
+        kept = "yes" if median <= BUDGETS[name] else "no"
+        print(f"| {name} | {median:.2f} | {spread} | {BUDGETS[name]:g} | {kept} |")
+    return 0
 
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
