@@ -13,7 +13,7 @@ LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hash
 LOCK_IMAGE := $(LOCK) --extra beam --extra serve --extra tune --excludes requirements/left-out.in
 .DEFAULT_GOAL := help
 
-.PHONY: help setup smoke test test-slow test-browser test-container check lint type format image sbom audit lock clean
+.PHONY: help setup smoke test test-slow test-browser test-container benchmark check lint type format image sbom audit lock clean
 
 help:  ## Print this list
 	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -42,6 +42,9 @@ test-browser: setup  ## Run the tests of the page of `serve` in headless Chromiu
 test-container: setup  ## Build the image and run it: needs Docker, or Debian's docker.io and mmdebstrap as root
 	$(BIN)/python -m pytest -m container $(PYTEST)
 
+benchmark: setup  ## Run all benchmarks on IMAGES_DIR (train/, validation/ of class folders): hours
+	PYTHONPATH=. $(BIN)/python benchmarks/suite.py --images_dir=$(IMAGES_DIR)
+
 check: lint type test  ## Run all that a change has to pass
 
 lint: setup  ## Check style, formatting, and which way imports run
@@ -67,11 +70,13 @@ sbom:  ## Write build/sbom.json: what is in the image, as CycloneDX
 audit: setup  ## Look for known vulnerabilities; fails where no list of them is reached
 	$(BIN)/pip-audit --strict --disable-pip --require-hashes --requirement requirements/$(TARGET).txt
 
-lock:  ## Resolve requirements/*.txt anew from setup.py; needs uv
+lock:  ## Resolve requirements/*.txt and benchmarks/peers/*.txt anew; needs uv
 	$(LOCK_IMAGE) --overrides requirements/cpu-overrides.in --output-file requirements/cpu.txt setup.py requirements/cpu.in
 	$(LOCK_IMAGE) --output-file requirements/gpu.txt setup.py requirements/gpu.in
 	$(LOCK_IMAGE) --excludes requirements/tpu-left-out.in --output-file requirements/tpu.txt setup.py requirements/tpu.in
 	$(LOCK) --extra dev --output-file requirements/dev.txt setup.py
+	$(LOCK) --output-file benchmarks/peers/torch.txt benchmarks/peers/torch.in
+	$(LOCK) --output-file benchmarks/peers/models.txt benchmarks/peers/models.in
 
 clean:  ## Remove .venv, caches and what smoke wrote
 	rm -rf $(VENV) smoke build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

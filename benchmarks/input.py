@@ -15,7 +15,6 @@ thin layer over the library, does.
 
 import argparse
 import glob
-import importlib.metadata
 import multiprocessing
 import os
 import statistics
@@ -46,8 +45,7 @@ def main(argv: Sequence[str]) -> int:
     if flags.measure:
         print(MEASUREMENTS[flags.measure](flags))
         return 0
-    version = importlib.metadata.version("tensorflow")
-    print(f"{turns.describe_processor()}, {os.cpu_count()} cores, TensorFlow {version}")
+    print(turns.describe_machine())
     _compare(flags, argv)
     return 0
 
@@ -69,7 +67,10 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
 
 def _compare(flags: argparse.Namespace, argv: Sequence[str]) -> None:
     found = turns.measure_in_turns(
-        {mode: [__file__, *argv, f"--measure={mode}"] for mode in PHOTO_MODES},
+        {
+            mode: [sys.executable, __file__, *argv, f"--measure={mode}"]
+            for mode in PHOTO_MODES
+        },
         rounds=flags.rounds,
     )
     print("\n| input | a second | min-max | to tf.data | to the ceiling |")

@@ -8,7 +8,6 @@ and label all, to load both from a job's cache, and bytes of memory a record.
 
 import argparse
 import glob
-import importlib.metadata
 import os
 import statistics
 import sys
@@ -28,8 +27,7 @@ def main(argv: Sequence[str]) -> int:
     if flags.measure:
         print(MEASUREMENTS[flags.measure](flags))
         return 0
-    version = importlib.metadata.version("tensorflow")
-    print(f"{turns.describe_processor()}, {os.cpu_count()} cores, TensorFlow {version}")
+    print(turns.describe_machine())
     with tempfile.TemporaryDirectory() as folder:
         _write_records(folder, flags.num_records)
         _measure_all(flags, folder)
@@ -63,6 +61,7 @@ def _write_records(folder: str, num_records: int) -> None:
 def _measure_all(flags: argparse.Namespace, folder: str) -> None:
     commands = {
         name: [
+            sys.executable,
             __file__,
             f"--training_data_path={folder}/train-*",
             f"--measure={name}",

@@ -5,13 +5,15 @@
 
 `ours` is the SavedModel that a job leaves. `keras export` holds the same layers and
 weights, written by keras.export.ExportArchive, behind the same preprocessing; `keras
-applications` is that library's model written so. All answer from JPEG bytes, in a
-process each, in turns; figures are medians over the answers of all rounds.
+applications` is that library's model written so. `torch` (eager, compiled) and `onnx
+runtime` are timm's network of the same layers, behind torchvision's decoding. All
+answer from JPEG bytes, in a process each, in turns; figures are medians over the
+answers of all rounds.
 """
 
 import argparse
-import importlib.metadata
 import os
+import pathlib
 import statistics
 import sys
 import tempfile
@@ -19,11 +21,20 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+import peer_pythons
 import turns
 
 NUM_CLASSES = 1000
+# The peers have these.
 KERAS_NAMES = {"efficientnet-b0": "EfficientNetB0", "resnet-50": "ResNet50"}
 MODES = ("ours", "keras export", "keras applications")
+# Name to the mode of answer_torch.py.
+TORCH_MODES = {
+    "torch eager": "eager",
+    "torch compile": "compile",
+    "onnx runtime": "onnxruntime",
+}
+HERE = pathlib.Path(__file__).resolve().parent
 WARM_UP_ANSWERS = 3
 # Of the clothing photographs; any picture takes the same way.
 PHOTO_SHAPE = (533, 400, 3)
@@ -35,8 +46,7 @@ def main(argv: Sequence[str]) -> int:
     if flags.measure:
         print(_measure(flags))
         return 0
-    version = importlib.metadata.version("tensorflow")
-    print(f"{turns.describe_processor()}, {os.cpu_count()} cores, TensorFlow {version}")
+    print(turns.describe_machine())
     print("\n| model | batch | export | ms an answer | min-max | times ours |")
     print("|---|---|---|---|---|---|")
     for model_type in flags.model_types.split(","):
@@ -55,23 +65,37 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--seconds", type=float, default=8, help="length of one measurement"
     )
+    parser.add_argument(
+        "--peers_dir",
+        type=pathlib.Path,
+        default=turns.ROOT / "build" / "peers",
+        help="where PyTorch's virtual environment is made",
+    )
     parser.add_argument("--measure", choices=MODES, help=argparse.SUPPRESS)
     return parser.parse_args(argv)
 
 
 def _compare(flags: argparse.Namespace, model_type: str, batch_size: int) -> None:
-    arguments = [f"--model_types={model_type}", f"--batch_sizes={batch_size}"]
-    found = turns.measure_in_turns(
-        {
-            mode: [
-                *(__file__, *arguments, f"--measure={mode}"),
-                f"--seconds={flags.seconds}",
+    commands = {
+        mode: [
+            *(sys.executable, __file__, f"--model_types={model_type}"),
+            *(f"--batch_sizes={batch_size}", f"--seconds={flags.seconds}"),
+            f"--measure={mode}",
+        ]
+        for mode in MODES
+        if mode != "keras applications" or model_type in KERAS_NAMES
+    }
+    if model_type in KERAS_NAMES:
+        torch = peer_pythons.find("torch", flags.peers_dir)
+        commands |= {
+            name: [
+                *(torch, str(HERE / "answer_torch.py"), f"--model_type={model_type}"),
+                *(f"--batch_size={batch_size}", f"--seconds={flags.seconds}"),
+                f"--mode={mode}",
             ]
-            for mode in MODES
-            if mode != "keras applications" or model_type in KERAS_NAMES
-        },
-        rounds=flags.rounds,
-    )
+            for name, mode in TORCH_MODES.items()
+        }
+    found = turns.measure_in_turns(commands, rounds=flags.rounds)
     ours = statistics.median(found["ours"])
     for mode, millis in found.items():
         median = statistics.median(millis)

@@ -3,6 +3,7 @@
 What else the machine does then falls on all alike, and medians can be compared.
 """
 
+import importlib.metadata
 import os
 import pathlib
 import platform
@@ -19,8 +20,7 @@ def measure_in_turns(
     """Runs each command once a round.
 
     Args:
-        commands: Name to the arguments of a Python process whose last line of output
-            is a number.
+        commands: Name to a command whose last line of output is a number.
         rounds: How often each one runs.
 
     Returns:
@@ -28,23 +28,29 @@ def measure_in_turns(
     """
     found: dict[str, list[float]] = {name: [] for name in commands}
     for number in range(rounds):
-        for name, arguments in commands.items():
-            found[name].append(_run(arguments))
+        for name, command in commands.items():
+            found[name].append(_run(command))
             print(f"round {number + 1}: {name} {found[name][-1]:.2f}", file=sys.stderr)
     return found
 
 
-def _run(arguments: Sequence[str]) -> float:
+def _run(command: Sequence[str]) -> float:
     done = subprocess.run(
-        [sys.executable, *arguments],
+        command,
         env={**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"},
         capture_output=True,
         text=True,
         check=False,
     )
     if done.returncode:
-        raise SystemExit(f"{' '.join(arguments)} failed:\n{done.stderr}")
+        raise SystemExit(f"{' '.join(command)} failed:\n{done.stderr}")
     return float(done.stdout.splitlines()[-1])
+
+
+def describe_machine() -> str:
+    """For example "AMD EPYC with AVX512-BF16, 2 cores, TensorFlow 2.21.0"."""
+    version = importlib.metadata.version("tensorflow")
+    return f"{describe_processor()}, {os.cpu_count()} cores, TensorFlow {version}"
 
 
 def describe_processor() -> str:

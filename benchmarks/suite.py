@@ -1,0 +1,193 @@
+"""All benchmarks, one after the other, and docs/benchmarks.md of what they print.
+
+    python benchmarks/suite.py --images_dir=clothing
+    python benchmarks/suite.py --images_dir=clothing --sections=step,serving
+
+Takes hours on two cores, on which nothing else should run. What a section printed is
+kept in `work_dir`, with the machine and the commit; a section that is there is not run
+again, so the suite can run in parts, and the page is written of all that there are.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import subprocess
+import sys
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import turns
+
+PAGE = turns.ROOT / "docs" / "benchmarks.md"
+PLOT = turns.ROOT / "docs" / "growth.png"
+INTRODUCTION = """# Benchmarks
+
+Each section is what the command beside it printed; `make benchmark` runs them all and
+writes this page. Kinds of processes take turns on the same machine, figures are medians
+over the rounds, and ratios are those of medians of one run. Peers are installed from
+locks in `benchmarks/peers`.
+"""
+
+
+class Section(NamedTuple):
+    """One script.
+
+    Attributes:
+        title: Heading.
+        text: What it says, and against which target.
+        command: Script and flags; {data} is the folder of TFRecord files, {images} that
+            of class folders.
+    """
+
+    title: str
+    text: str
+    command: tuple[str, ...]
+
+
+FILES = "--training_data_path={data}/train-*.tfrecord"
+SECTIONS = {
+    "step": Section(
+        "A training step",
+        "`times` is how many times faster `auto`, what a job takes by default, is. "
+        "Targets where there are instructions for bfloat16: EfficientNet-B0 2.0 times "
+        "the best of timm and 2.5 times keras fit, ResNet-50 1.3 and 2.8.",
+        ("train_step.py", "--seconds=10"),
+    ),
+    "step-sizes": Section(
+        "Other sizes of step",
+        "A small network and a large one.",
+        (
+            *("train_step.py", "--seconds=10", "--rounds=1"),
+            "--cases=resnet-18:96:64,efficientnet-b4:380:8",
+            "--kinds=auto,keras fit,timm channels_last,timm compile,timm bf16",
+        ),
+    ),
+    "roofline": Section(
+        "What the processor can do",
+        "Of the peak of matrix products and of the speed of a copy, what a step in "
+        "float32 reaches, by kind of op. Above 100 % of a copy, data came from caches.",
+        ("roofline.py",),
+    ),
+    "input": Section(
+        "Input",
+        "Target: 90 % of the ceiling.",
+        ("input.py", FILES, "--rounds=2", "--seconds=6"),
+    ),
+    "records": Section(
+        "The index of a million records", "", ("records.py", "--rounds=1")
+    ),
+    "start-end": Section(
+        "Start and end", "", ("start_end.py", FILES.replace("train-*", "validation-*"))
+    ),
+    "growth": Section(
+        "How cost grows",
+        "With more records, steps and evaluations stay as they are; checking the data "
+        "and its index are linear.\n\n![Records](growth.png)",
+        ("growth.py", f"--plot={PLOT.relative_to(turns.ROOT)}"),
+    ),
+    "serving": Section(
+        "Answers of the exported model",
+        "Target at batch 1: 1.5 times Keras' export.",
+        ("serving.py", "--batch_sizes=1,32", "--seconds=4"),
+    ),
+    "serving-load": Section(
+        "Serving under load", "", ("serving_load.py", "--rounds=3", "--seconds=5")
+    ),
+    "convert": Section(
+        "Conversion",
+        "Target: 1.6 times the loop.",
+        ("convert.py", "--images_dir={images}", "--copies=16", "--rounds=2"),
+    ),
+    "tuning": Section("Tuning", "", ("tuning.py",)),
+}
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs what has not run, and writes the page."""
+    flags = _parse(argv)
+    flags.work_dir.mkdir(parents=True, exist_ok=True)
+    for name in flags.sections.split(","):
+        path = flags.work_dir / f"{name}.json"
+        if not path.exists():
+            path.write_text(json.dumps(_run(SECTIONS[name], flags), indent=1))
+        PAGE.write_text(_write_page(flags.work_dir))
+    return 0
+
+
+def _parse(argv: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--images_dir",
+        type=pathlib.Path,
+        required=True,
+        help="photographs: train/ and validation/ with a folder a class",
+    )
+    parser.add_argument(
+        "--work_dir", type=pathlib.Path, default=turns.ROOT / "build" / "benchmarks"
+    )
+    parser.add_argument("--sections", default=",".join(SECTIONS))
+    return parser.parse_args(argv)
+
+
+def _run(section: Section, flags: argparse.Namespace) -> dict[str, str]:
+    """What it printed, and of which commit."""
+    data = _convert(flags)
+    script, *options = (
+        one.format(data=data, images=flags.images_dir) for one in section.command
+    )
+    print(f"running {script} {' '.join(options)}", file=sys.stderr)
+    done = _call(f"benchmarks/{script}", *options)
+    commit = subprocess.run(
+        ["git", "describe", "--always", "--dirty"],
+        cwd=turns.ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return {"output": done, "commit": commit.stdout.strip()}
+
+
+def _convert(flags: argparse.Namespace) -> pathlib.Path:
+    """The photographs as TFRecord files."""
+    data: pathlib.Path = flags.work_dir / "data"
+    if not (data / "manifest.json").exists():
+        options = (f"--images_dir={flags.images_dir}", f"--output_dir={data}")
+        _call("-m", "trainer.task", "convert", *options)
+    return data
+
+
+def _call(*arguments: str) -> str:
+    """Runs Python, and returns what it printed."""
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=turns.ROOT,
+        env={**os.environ, "PYTHONPATH": str(turns.ROOT)},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return done.stdout
+
+
+def _write_page(work_dir: pathlib.Path) -> str:
+    parts = [INTRODUCTION]
+    for name, section in SECTIONS.items():
+        path = work_dir / f"{name}.json"
+        if not path.exists():
+            continue
+        found = json.loads(path.read_text())
+        command = " ".join(section.command).format(data="data", images="clothing")
+        parts += [
+            f"## {section.title}\n",
+            *([f"{section.text}\n"] if section.text else []),
+            f"    python benchmarks/{command}\n",
+            f"Commit {found['commit']}. {found['output'].strip()}\n",
+        ]
+    return "\n".join(parts)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
