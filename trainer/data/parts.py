@@ -110,8 +110,8 @@ class WritePart:
         outcome = self._write(key, ordered)
         if outcome.messages and not self.skip_bad:
             progress.CURRENT.stop.set()
-        path = outcome_path(self.work_dir, key)
-        storage.write_text(path, json.dumps(outcome))
+        with shards.writing(outcome_path(self.work_dir, key)) as file:
+            file.write(json.dumps(outcome).encode())
         return len(ordered)
 
     def _write(self, key: PartKey, ordered: Sequence[rows.Row]) -> Outcome:

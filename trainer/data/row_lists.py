@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from trainer import errors, storage
-from trainer.data import rows
+from trainer.data import progress, rows, shards
 
 # Enough lists to share between workers, and few: each list has rows of every part, so
 # what a runner holds in memory is lists times parts.
@@ -45,6 +45,8 @@ def write(found: Iterable[rows.Row], directory: str) -> RowLists:
     lists = RowLists([], Counter())
     numbered = (row._replace(number=number) for number, row in enumerate(found))
     while part := list(islice(numbered, _choose_size(lists.counts.total()))):
+        if progress.CURRENT.stop.is_set():
+            break
         path = os.path.join(directory, f"rows-{len(lists.paths):08}.json")
         write_list(path, part)
         lists.paths.append(path)
@@ -64,7 +66,8 @@ def write_list(path: str, part: Iterable[rows.Row]) -> None:
     Raises:
         StorageError: If the file system refuses.
     """
-    storage.write_text(path, "".join(f"{pack(row)}\n" for row in part))
+    with shards.writing(path) as file:
+        file.writelines(f"{pack(row)}\n".encode() for row in part)
 
 
 def read(path: str) -> Iterator[rows.Row]:
