@@ -42,7 +42,9 @@ def work(element, stage):
 def run(stage):
     progress.CURRENT.reset("convert")
     beam_runner.run(
-        LOCAL, lambda pipeline: pipeline | beam.Create([1]) | beam.Map(work, stage)
+        beam_runner.build(
+            LOCAL, lambda start: start | beam.Create([1]) | beam.Map(work, stage)
+        )
     )
 
 

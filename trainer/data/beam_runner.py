@@ -79,16 +79,16 @@ def scratch_dirs(
         storage.remove_files([os.path.join(work_dir, name) for name in names])
 
 
-def run(job: RunsBeam, connect: Callable[[Any], None]) -> None:
-    """Runs a pipeline to its end.
+def build(job: RunsBeam, connect: Callable[[Any], None]) -> Any:
+    """Builds a pipeline.
 
     Args:
-        job: Says where.
-        connect: Adds the stages to the pipeline. What they do in a worker they do in
+        job: Says where it will run.
+        connect: Adds the stages to it. What they do in a worker they do in
             `progress.CURRENT.working()`, so that an error for the user gets here.
 
-    Raises:
-        JobError: The first that a worker met.
+    Returns:
+        A beam.Pipeline.
     """
     with _quiet_import():
         import apache_beam as beam
@@ -97,6 +97,18 @@ def run(job: RunsBeam, connect: Callable[[Any], None]) -> None:
     logging.getLogger("apache_beam.runners.dataflow").setLevel(logging.INFO)
     pipeline = beam.Pipeline(runner=_build_runner(job), options=_build_options(job))
     connect(pipeline)
+    return pipeline
+
+
+def run(pipeline: Any) -> None:
+    """Runs a pipeline to its end.
+
+    Args:
+        pipeline: What `build` built.
+
+    Raises:
+        JobError: The first that a worker met.
+    """
     # In threads Pillow's warnings can't be silenced picture by picture alone.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

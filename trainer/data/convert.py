@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Iterator
 from itertools import islice
+from typing import Any
 
 from trainer import config, environment, errors, storage
 from trainer.data import (
@@ -58,9 +59,14 @@ def run(job: config.ConvertConfig) -> None:
         _workers(job, source.rows),
     ):
         work_dir, staging_dir = scratch_dirs
-        listed = _list_rows(job, work_dir)
+        # Beam's import and pipeline take about as long as the list of rows.
+        wait_for_rows = workers.CURRENT.submit(listing.list_rows, job, work_dir)
+        beam_runner.check_installed(job, "convert")
+        steps = stages.build(job, source, work_dir=work_dir, staging_dir=staging_dir)
+        pipeline = beam_pipeline.build(steps, work_dir, job)
+        listed = wait_for_rows()
         source = source._replace(ignored=listed.ignored)
-        written = _write_shards(job, source, listed, work_dir, staging_dir)
+        written = _write_shards(pipeline, source, listed, work_dir)
         storage.write_text(os.path.join(staging_dir, shards.LABELS), labels_text)
         manifest = report.build_manifest(source, written, listed.bad_rows.messages)
         if staging_dir == job.output_dir:
@@ -92,29 +98,16 @@ def _workers(job: config.ConvertConfig, found: Iterator[rows.Row]) -> Iterator[N
         yield
 
 
-def _list_rows(job: config.ConvertConfig, work_dir: str) -> listing.Listed:
-    """Lists the rows, while Beam is imported if workers do it."""
-    wait_for_rows = workers.CURRENT.submit(listing.list_rows, job, work_dir)
-    beam_runner.check_installed(job, "convert")
-    return wait_for_rows()
-
-
 def _write_shards(
-    job: config.ConvertConfig,
-    source: report.Source,
-    listed: listing.Listed,
-    work_dir: str,
-    staging_dir: str,
+    pipeline: Any, source: report.Source, listed: listing.Listed, work_dir: str
 ) -> dict[str, report.Written]:
-    """Fills the staging directory; returns what is in it, by split."""
-    lists, bad_rows = listed.lists, listed.bad_rows
-    num_rows = lists.counts.total()
-    has_splits = num_rows and not lists.counts[folders.WHOLE]
+    """Runs the pipeline; returns what it wrote, by split."""
+    num_rows, bad_rows = listed.num_rows.total(), listed.bad_rows
+    has_splits = num_rows and not listed.num_rows[folders.WHOLE]
     for split in source.splits if has_splits else []:
-        _check_not_empty(split, lists.counts[split], num_rows, source, bad_rows)
+        _check_not_empty(split, listed.num_rows[split], num_rows, source, bad_rows)
     progress.CURRENT.expect(progress.EXAMINE, num_rows)
-    steps = stages.build(job, source, work_dir=work_dir, staging_dir=staging_dir)
-    beam_pipeline.run(steps, lists.paths, job)
+    beam_runner.run(pipeline)
     summary = assembly.read_summary(work_dir, source.splits)
     for message in summary.messages:
         bad_rows.add(message)

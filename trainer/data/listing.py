@@ -3,6 +3,7 @@
 On this machine it runs in a worker, while the process that waits for it imports Beam.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -14,12 +15,12 @@ REQUIRED_SPLITS = ("train", "validation")
 
 
 class Listed(NamedTuple):
-    """All rows, in files, and what was passed over on the way.
+    """How many rows of each split there are, and what was passed over on the way.
 
     `ignored` counts files by suffix; `bad_rows` has the rows that were unfit.
     """
 
-    lists: row_lists.RowLists
+    num_rows: Counter[str]
     ignored: Mapping[str, int]
     bad_rows: rows.BadRows
 
@@ -37,8 +38,8 @@ def list_rows(job: config.ConvertConfig, work_dir: str) -> Listed:
     """
     bad_rows = rows.BadRows(skip=job.skip_bad)
     source = read_source(job, bad_rows)
-    lists = row_lists.write(source.rows, work_dir)
-    return Listed(lists, source.ignored, bad_rows)
+    num_rows = row_lists.write(source.rows, work_dir)
+    return Listed(num_rows, source.ignored, bad_rows)
 
 
 def read_source(job: config.ConvertConfig, bad_rows: rows.BadRows) -> report.Source:
