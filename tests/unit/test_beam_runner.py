@@ -59,6 +59,18 @@ def test_import_is_left_to_the_conversion_that_starts():
     assert done.stdout.strip() == "set()"
 
 
+def test_garbage_collector_passes_over_what_the_import_made():
+    code = (
+        "import gc; from trainer import config; from trainer.data import beam_runner;"
+        "beam_runner.check_installed(config.ConvertConfig(), 'convert');"
+        "print(gc.isenabled(), gc.get_freeze_count() > 100_000)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["True", "True"]
+
+
 def test_missing_beam_names_the_command_that_installs_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "apache_beam", None)
     with pytest.raises(

@@ -4,9 +4,11 @@ Beam is an extra, and takes a second to import: only a run that starts does.
 """
 
 import contextlib
+import gc
 import logging
 import os
 import pathlib
+import sys
 import uuid
 import warnings
 from collections.abc import Callable, Iterator
@@ -32,7 +34,7 @@ def check_installed(job: RunsBeam, word: str) -> None:
     Raises:
         ConfigError: If not, with the command that installs what is missing.
     """
-    with _quiet_import():
+    with _quiet_import(), _uncollected_import("apache_beam"):
         try:
             import apache_beam
         except ImportError as error:
@@ -160,3 +162,21 @@ def _quiet_import() -> Iterator[None]:
         yield
     finally:
         logging.disable(disabled)
+
+
+@contextlib.contextmanager
+def _uncollected_import(name: str) -> Iterator[None]:
+    """Keeps what a large library makes at its import from the garbage collector.
+
+    All of it lives as long as the process, and is looked through again and again: at
+    the import, later, and once more at the end.
+    """
+    if name in sys.modules or not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+        gc.freeze()
+    finally:
+        gc.enable()
