@@ -1,3 +1,4 @@
+import gc
 import logging
 import os
 import subprocess
@@ -59,16 +60,9 @@ def test_import_is_left_to_the_conversion_that_starts():
     assert done.stdout.strip() == "set()"
 
 
-def test_garbage_collector_passes_over_what_the_import_made():
-    code = (
-        "import gc; from trainer import config; from trainer.data import beam_runner;"
-        "beam_runner.check_installed(config.ConvertConfig(), 'convert');"
-        "print(gc.isenabled(), gc.get_freeze_count() > 100_000)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
-    assert done.stdout.split() == ["True", "True"]
+def test_garbage_collector_goes_on_after_the_import():
+    beam_runner.check_installed(LOCAL, "convert")
+    assert gc.isenabled()
 
 
 def test_missing_beam_names_the_command_that_installs_it(monkeypatch):

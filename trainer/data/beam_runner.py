@@ -8,7 +8,6 @@ import gc
 import logging
 import os
 import pathlib
-import sys
 import uuid
 import warnings
 from collections.abc import Callable, Iterator
@@ -34,7 +33,7 @@ def check_installed(job: RunsBeam, word: str) -> None:
     Raises:
         ConfigError: If not, with the command that installs what is missing.
     """
-    with _quiet_import(), _uncollected_import("apache_beam"):
+    with _quiet_import(), _uncollected():
         try:
             import apache_beam
         except ImportError as error:
@@ -165,18 +164,12 @@ def _quiet_import() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _uncollected_import(name: str) -> Iterator[None]:
-    """Keeps what a large library makes at its import from the garbage collector.
-
-    All of it lives as long as the process, and is looked through again and again: at
-    the import, later, and once more at the end.
-    """
-    if name in sys.modules or not gc.isenabled():
-        yield
-        return
+def _uncollected() -> Iterator[None]:
+    """Holds back the garbage collector, which finds none in what an import makes."""
+    was_enabled = gc.isenabled()
     gc.disable()
     try:
         yield
-        gc.freeze()
     finally:
-        gc.enable()
+        if was_enabled:
+            gc.enable()

@@ -59,12 +59,7 @@ def run(job: config.ConvertConfig) -> None:
         _workers(job, source.rows),
     ):
         work_dir, staging_dir = scratch_dirs
-        # Beam's import and pipeline take about as long as the list of rows.
-        wait_for_rows = workers.CURRENT.submit(listing.list_rows, job, work_dir)
-        beam_runner.check_installed(job, "convert")
-        steps = stages.build(job, source, work_dir=work_dir, staging_dir=staging_dir)
-        pipeline = beam_pipeline.build(steps, work_dir, job)
-        listed = wait_for_rows()
+        pipeline, listed = _prepare(job, source, work_dir, staging_dir)
         source = source._replace(ignored=listed.ignored)
         written = _write_shards(pipeline, source, listed, work_dir)
         storage.write_text(os.path.join(staging_dir, shards.LABELS), labels_text)
@@ -91,11 +86,23 @@ def _check_dirs(job: config.ConvertConfig) -> None:
 @contextlib.contextmanager
 def _workers(job: config.ConvertConfig, found: Iterator[rows.Row]) -> Iterator[None]:
     """Has processes of this machine do the work, where that is worth it."""
-    if job.is_on_dataflow or not any(islice(found, MIN_IMAGES_FOR_WORKERS - 1, None)):
+    are_many = any(islice(found, MIN_IMAGES_FOR_WORKERS - 1, None))
+    if job.is_on_dataflow or not are_many:
         yield
         return
     with workers.CURRENT.opened(environment.num_cores()):
         yield
+
+
+def _prepare(
+    job: config.ConvertConfig, source: report.Source, work_dir: str, staging_dir: str
+) -> tuple[Any, listing.Listed]:
+    """Builds the pipeline and has the rows listed, which take about as long."""
+    wait_for_rows = workers.CURRENT.submit(listing.list_rows, job, work_dir)
+    beam_runner.check_installed(job, "convert")
+    steps = stages.build(job, source, work_dir=work_dir, staging_dir=staging_dir)
+    pipeline = beam_pipeline.build(steps, work_dir, job)
+    return pipeline, wait_for_rows()
 
 
 def _write_shards(
