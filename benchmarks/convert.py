@@ -196,11 +196,11 @@ def _convert_in_a_loop(job: Any) -> None:
     )
     os.makedirs(job.output_dir, exist_ok=True)
     with storage.staging_dir(job.output_dir) as work_dir:
-        lists = row_lists.write(tree.rows, work_dir)
+        row_lists.write(tree.rows, work_dir)
         steps = stages.build(
             job, report.Source(*tree), work_dir=work_dir, staging_dir=job.output_dir
         )
-        examined = [steps.examine(path) for path in lists.paths]
+        examined = [steps.examine(path) for path in row_lists.find(work_dir)]
         split_bytes: Counter[str] = Counter()
         for each in examined:
             split_bytes.update(each.num_bytes)

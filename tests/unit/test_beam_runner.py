@@ -1,3 +1,4 @@
+import gc
 import logging
 import os
 import subprocess
@@ -42,7 +43,9 @@ def work(element, stage):
 def run(stage):
     progress.CURRENT.reset("convert")
     beam_runner.run(
-        LOCAL, lambda pipeline: pipeline | beam.Create([1]) | beam.Map(work, stage)
+        beam_runner.build(
+            LOCAL, lambda start: start | beam.Create([1]) | beam.Map(work, stage)
+        )
     )
 
 
@@ -55,6 +58,11 @@ def test_import_is_left_to_the_conversion_that_starts():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "set()"
+
+
+def test_garbage_collector_goes_on_after_the_import():
+    beam_runner.check_installed(LOCAL, "convert")
+    assert gc.isenabled()
 
 
 def test_missing_beam_names_the_command_that_installs_it(monkeypatch):

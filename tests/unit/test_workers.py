@@ -21,6 +21,7 @@ if __name__ == "__main__":
         print(*workers.CURRENT._pool._processes, flush=True)
         time.sleep(60)
 """
+SECS_TO_WAIT = 30
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 
 
@@ -34,6 +35,18 @@ def raise_data_error():
 
 def stop_all():
     progress.CURRENT.stop.set()
+
+
+def wait_for_file(path):
+    deadline = time.monotonic() + SECS_TO_WAIT
+    while not os.path.exists(path):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return os.getpid()
+
+
+def wait_for_stop():
+    return progress.CURRENT.stop.wait(SECS_TO_WAIT)
 
 
 def handles_interrupts():
@@ -64,6 +77,35 @@ def test_work_is_done_elsewhere_and_errors_come_back_as_they_are(opened):
     assert opened.call(os.getpid) != os.getpid()
     with pytest.raises(errors.DataError, match=r"^bad record$"):
         opened.call(raise_data_error)
+
+
+def test_caller_goes_on_while_a_process_works(opened, tmp_path):
+    path = tmp_path / "sign"
+    wait = opened.submit(wait_for_file, str(path))
+    path.touch()
+    assert wait() != os.getpid()
+
+
+def test_without_processes_submitted_work_is_done_when_it_is_waited_for(tmp_path):
+    path = tmp_path / "sign"
+    wait = workers.CURRENT.submit(wait_for_file, str(path))
+    path.touch()
+    assert wait() == os.getpid()
+
+
+def test_an_error_of_the_caller_stops_what_runs():
+    progress.CURRENT.reset("convert")
+    submitted = []
+
+    def fail_meanwhile():
+        with workers.CURRENT.opened(1):
+            submitted.append(workers.CURRENT.submit(wait_for_stop))
+            raise errors.ConfigError("no Beam")
+
+    with pytest.raises(errors.ConfigError, match="no Beam"):
+        fail_meanwhile()
+    (is_stopped,) = submitted
+    assert is_stopped()
 
 
 def test_one_stops_all(opened):

@@ -1,6 +1,6 @@
 """The stages of a conversion as an Apache Beam pipeline."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from trainer import config, storage
@@ -16,24 +16,28 @@ from trainer.data import (
 from trainer.data.stages import Stages
 
 
-def run(stages: Stages, list_paths: Sequence[str], job: config.ConvertConfig) -> None:
-    """Runs the stages to their end.
+def build(stages: Stages, work_dir: str, job: config.ConvertConfig) -> Any:
+    """Builds the pipeline of a conversion.
 
     Args:
         stages: What to do.
-        list_paths: Files with rows.
+        work_dir: Has the lists of rows by the time that the pipeline runs.
         job: Says where to do it.
+
+    Returns:
+        A pipeline for `beam_runner.run`.
     """
-    beam_runner.run(job, lambda pipeline: _connect(pipeline, stages, list_paths))
+    return beam_runner.build(job, lambda start: _connect(start, stages, work_dir))
 
 
-def _connect(pipeline: Any, stages: Stages, list_paths: Sequence[str]) -> None:
+def _connect(pipeline: Any, stages: Stages, work_dir: str) -> None:
     """Adds the stages to a pipeline."""
     import apache_beam as beam
 
     examined = (
         pipeline
-        | "Lists" >> beam.Create(list(list_paths))
+        | "Folder" >> beam.Create([work_dir])
+        | "Lists" >> beam.FlatMap(row_lists.find)
         | "Share lists" >> beam.Reshuffle()
         | "Examine" >> beam.Map(_examine, stages.examine)
     )

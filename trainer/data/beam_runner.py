@@ -4,6 +4,7 @@ Beam is an extra, and takes a second to import: only a run that starts does.
 """
 
 import contextlib
+import gc
 import logging
 import os
 import pathlib
@@ -32,7 +33,7 @@ def check_installed(job: RunsBeam, word: str) -> None:
     Raises:
         ConfigError: If not, with the command that installs what is missing.
     """
-    with _quiet_import():
+    with _quiet_import(), _uncollected():
         try:
             import apache_beam
         except ImportError as error:
@@ -79,16 +80,16 @@ def scratch_dirs(
         storage.remove_files([os.path.join(work_dir, name) for name in names])
 
 
-def run(job: RunsBeam, connect: Callable[[Any], None]) -> None:
-    """Runs a pipeline to its end.
+def build(job: RunsBeam, connect: Callable[[Any], None]) -> Any:
+    """Builds a pipeline.
 
     Args:
-        job: Says where.
-        connect: Adds the stages to the pipeline. What they do in a worker they do in
+        job: Says where it will run.
+        connect: Adds the stages to it. What they do in a worker they do in
             `progress.CURRENT.working()`, so that an error for the user gets here.
 
-    Raises:
-        JobError: The first that a worker met.
+    Returns:
+        A beam.Pipeline.
     """
     with _quiet_import():
         import apache_beam as beam
@@ -97,6 +98,18 @@ def run(job: RunsBeam, connect: Callable[[Any], None]) -> None:
     logging.getLogger("apache_beam.runners.dataflow").setLevel(logging.INFO)
     pipeline = beam.Pipeline(runner=_build_runner(job), options=_build_options(job))
     connect(pipeline)
+    return pipeline
+
+
+def run(pipeline: Any) -> None:
+    """Runs a pipeline to its end.
+
+    Args:
+        pipeline: What `build` built.
+
+    Raises:
+        JobError: The first that a worker met.
+    """
     # In threads Pillow's warnings can't be silenced picture by picture alone.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -148,3 +161,15 @@ def _quiet_import() -> Iterator[None]:
         yield
     finally:
         logging.disable(disabled)
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """Holds back the garbage collector, which finds none in what an import makes."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()

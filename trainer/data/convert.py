@@ -8,18 +8,19 @@ import contextlib
 import logging
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
 
 from trainer import config, environment, errors, storage
-from trainer.config.lists import parse_split
 from trainer.data import (
     assembly,
     beam_pipeline,
     beam_runner,
     folders,
+    listing,
     progress,
     report,
-    row_lists,
     rows,
     shards,
     stages,
@@ -28,7 +29,6 @@ from trainer.data import (
 
 # Fewer images than this are converted sooner than processes start.
 MIN_IMAGES_FOR_WORKERS = 50
-REQUIRED_SPLITS = ("train", "validation")
 
 
 def run(job: config.ConvertConfig) -> None:
@@ -47,26 +47,28 @@ def run(job: config.ConvertConfig) -> None:
         StorageError: If a path can't be read or written.
     """
     started = time.monotonic()
-    bad_rows = rows.BadRows(skip=job.skip_bad)
+    progress.CURRENT.reset("convert")
     _check_dirs(job)
-    beam_runner.check_installed(job, "convert")
     storage.make_writable_dir(job.output_dir, "output_dir")
-    source = _read_source(job, bad_rows)
+    source = listing.read_source(job, rows.BadRows(skip=True))
     labels_text = "".join(f"{label}\n" for label in source.labels)
     shards.check_foreign_files(job.output_dir, labels_text)
     storage.remove_stale_staging(job.output_dir)
-    with beam_runner.scratch_dirs(job, job.output_dir, "convert") as (
-        work_dir,
-        staging_dir,
+    with (
+        beam_runner.scratch_dirs(job, job.output_dir, "convert") as scratch_dirs,
+        _workers(job, source.rows),
     ):
-        written = _write_shards(job, source, bad_rows, work_dir, staging_dir)
+        work_dir, staging_dir = scratch_dirs
+        pipeline, listed = _prepare(job, source, work_dir, staging_dir)
+        source = source._replace(ignored=listed.ignored)
+        written = _write_shards(pipeline, source, listed, work_dir)
         storage.write_text(os.path.join(staging_dir, shards.LABELS), labels_text)
-        manifest = report.build_manifest(source, written, bad_rows.messages)
+        manifest = report.build_manifest(source, written, listed.bad_rows.messages)
         if staging_dir == job.output_dir:
             shards.write_manifest(job.output_dir, manifest)
         else:
             shards.publish(staging_dir, job.output_dir, manifest)
-    report.log_summary(source, written, bad_rows.messages)
+    report.log_summary(source, written, listed.bad_rows.messages)
     logging.info("convert | %.1f s | %s", time.monotonic() - started, job.output_dir)
 
 
@@ -81,54 +83,38 @@ def _check_dirs(job: config.ConvertConfig) -> None:
             )
 
 
-def _read_source(job: config.ConvertConfig, bad_rows: rows.BadRows) -> report.Source:
-    labels = rows.read_labels(job.labels_file) if job.labels_file else []
-    if job.images_dir:
-        shares = parse_split(job.split)
-        _check_split_names(shares, job.split)
-        labels, found, splits, ignored = folders.read_tree(
-            job.images_dir, labels=labels, shares=shares, bad_rows=bad_rows
-        )
-        return report.Source(labels, found, splits, ignored)
-    lists = {"train": job.train_csv, "validation": job.validation_csv}
-    # A generator: rows are read when they are written to lists.
-    found = (
-        row
-        for split, pattern in lists.items()
-        for row in rows.read_csv(
-            pattern, flag=f"{split}_csv", split=split, labels=labels, bad_rows=bad_rows
-        )
-    )
-    return report.Source(labels, found, REQUIRED_SPLITS, {})
+@contextlib.contextmanager
+def _workers(job: config.ConvertConfig, found: Iterator[rows.Row]) -> Iterator[None]:
+    """Has processes of this machine do the work, where that is worth it."""
+    are_many = any(islice(found, MIN_IMAGES_FOR_WORKERS - 1, None))
+    if job.is_on_dataflow or not are_many:
+        yield
+        return
+    with workers.CURRENT.opened(environment.num_cores()):
+        yield
 
 
-def _check_split_names(shares: Mapping[str, float], text: str) -> None:
-    missing = set(REQUIRED_SPLITS) - shares.keys()
-    if missing or shares.keys() - set(folders.SPLITS):
-        raise errors.ConfigError(
-            f"--split must have train and validation, and may have test, got {text}; "
-            "try train:0.9,validation:0.1."
-        )
+def _prepare(
+    job: config.ConvertConfig, source: report.Source, work_dir: str, staging_dir: str
+) -> tuple[Any, listing.Listed]:
+    """Builds the pipeline and has the rows listed, which take about as long."""
+    wait_for_rows = workers.CURRENT.submit(listing.list_rows, job, work_dir)
+    beam_runner.check_installed(job, "convert")
+    steps = stages.build(job, source, work_dir=work_dir, staging_dir=staging_dir)
+    pipeline = beam_pipeline.build(steps, work_dir, job)
+    return pipeline, wait_for_rows()
 
 
 def _write_shards(
-    job: config.ConvertConfig,
-    source: report.Source,
-    bad_rows: rows.BadRows,
-    work_dir: str,
-    staging_dir: str,
+    pipeline: Any, source: report.Source, listed: listing.Listed, work_dir: str
 ) -> dict[str, report.Written]:
-    """Fills the staging directory; returns what is in it, by split."""
-    progress.CURRENT.reset("convert")
-    lists = row_lists.write(source.rows, work_dir)
-    num_rows = lists.counts.total()
-    has_splits = num_rows and not lists.counts[folders.WHOLE]
+    """Runs the pipeline; returns what it wrote, by split."""
+    num_rows, bad_rows = listed.num_rows.total(), listed.bad_rows
+    has_splits = num_rows and not listed.num_rows[folders.WHOLE]
     for split in source.splits if has_splits else []:
-        _check_not_empty(split, lists.counts[split], num_rows, source, bad_rows)
+        _check_not_empty(split, listed.num_rows[split], num_rows, source, bad_rows)
     progress.CURRENT.expect(progress.EXAMINE, num_rows)
-    steps = stages.build(job, source, work_dir=work_dir, staging_dir=staging_dir)
-    with _workers(job, num_rows):
-        beam_pipeline.run(steps, lists.paths, job)
+    beam_runner.run(pipeline)
     summary = assembly.read_summary(work_dir, source.splits)
     for message in summary.messages:
         bad_rows.add(message)
@@ -136,16 +122,6 @@ def _write_shards(
         num_images = sum(part.classes.values())
         _check_not_empty(split, num_images, num_rows, source, bad_rows)
     return summary.written
-
-
-@contextlib.contextmanager
-def _workers(job: config.ConvertConfig, num_images: int) -> Iterator[None]:
-    """Has processes of this machine do the work, where that is worth it."""
-    if job.is_on_dataflow or num_images < MIN_IMAGES_FOR_WORKERS:
-        yield
-        return
-    with workers.CURRENT.opened(environment.num_cores()):
-        yield
 
 
 def _check_not_empty(

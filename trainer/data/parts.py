@@ -45,13 +45,14 @@ def find_parts(
     found: list[tuple[PartKey, shards.Span]] = []
     start = end = 0
     current: PartKey | None = None
-    for row in row_lists.read(list_path):
-        key = find_part(row, split_bytes)
+    for line in row_lists.read_lines(list_path):
+        key = find_part(row_lists.unpack(line), split_bytes)
         if current is not None and key != current:
             found.append((current, shards.Span(list_path, start, end - start)))
             start = end
         current = key
-        end += len(row_lists.pack(row)) + 1
+        # A list is ASCII, so characters are bytes.
+        end += len(line) + 1
     if current is not None:
         found.append((current, shards.Span(list_path, start, end - start)))
     return found
@@ -110,8 +111,8 @@ class WritePart:
         outcome = self._write(key, ordered)
         if outcome.messages and not self.skip_bad:
             progress.CURRENT.stop.set()
-        path = outcome_path(self.work_dir, key)
-        storage.write_text(path, json.dumps(outcome))
+        with shards.writing(outcome_path(self.work_dir, key)) as file:
+            file.write(json.dumps(outcome).encode())
         return len(ordered)
 
     def _write(self, key: PartKey, ordered: Sequence[rows.Row]) -> Outcome:

@@ -3,15 +3,16 @@
 What the stages of a conversion pass on is the name of such a file, or a span of it.
 """
 
+import fnmatch
 import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 
 from trainer import errors, storage
-from trainer.data import rows
+from trainer.data import progress, rows, shards
 
 # Enough lists to share between workers, and few: each list has rows of every part, so
 # what a runner holds in memory is lists times parts.
@@ -22,34 +23,33 @@ LISTS_TO_SHARE = 32
 Rows = str | tuple[Any, ...]
 
 
-class RowLists(NamedTuple):
-    """The files, in order, and how many rows of each split are in all of them."""
-
-    paths: list[str]
-    counts: Counter[str]
-
-
-def write(found: Iterable[rows.Row], directory: str) -> RowLists:
-    """Numbers rows and writes them to files.
+def write(found: Iterable[rows.Row], directory: str) -> Counter[str]:
+    """Numbers rows and writes them to files, until the run is stopped.
 
     Args:
         found: The rows, read one at a time.
         directory: Where the files go.
 
     Returns:
-        What was written.
+        How many rows of each split were written.
 
     Raises:
         StorageError: If the file system refuses.
     """
-    lists = RowLists([], Counter())
+    counts: Counter[str] = Counter()
     numbered = (row._replace(number=number) for number, row in enumerate(found))
-    while part := list(islice(numbered, _choose_size(lists.counts.total()))):
-        path = os.path.join(directory, f"rows-{len(lists.paths):08}.json")
-        write_list(path, part)
-        lists.paths.append(path)
-        lists.counts.update(row.split for row in part)
-    return lists
+    while part := list(islice(numbered, _choose_size(counts.total()))):
+        if progress.CURRENT.stop.is_set():
+            break
+        write_list(os.path.join(directory, f"rows-{counts.total():012}.json"), part)
+        counts.update(row.split for row in part)
+    return counts
+
+
+def find(directory: str) -> list[str]:
+    """The files that `write` wrote, in order."""
+    names = fnmatch.filter(storage.list_names(directory), "rows-*.json")
+    return [os.path.join(directory, name) for name in names]
 
 
 def _choose_size(num_rows: int) -> int:
@@ -64,7 +64,8 @@ def write_list(path: str, part: Iterable[rows.Row]) -> None:
     Raises:
         StorageError: If the file system refuses.
     """
-    storage.write_text(path, "".join(f"{pack(row)}\n" for row in part))
+    with shards.writing(path) as file:
+        file.writelines(f"{pack(row)}\n".encode() for row in part)
 
 
 def read(path: str) -> Iterator[rows.Row]:
@@ -73,13 +74,18 @@ def read(path: str) -> Iterator[rows.Row]:
     Raises:
         StorageError: If it is gone, which only happens if somebody removes it.
     """
+    return map(unpack, read_lines(path))
+
+
+def read_lines(path: str) -> list[str]:
+    """The lines of one file, as `read` does."""
     text = storage.read_text(path)
     if text is None:
         raise errors.StorageError(
             f"{path} is gone, expected this run's list of images; leave --output_dir "
             "alone while convert works, and run it again."
         )
-    yield from unpack_lines(text)
+    return text.splitlines()
 
 
 def unpack_all(found: Iterable[Rows]) -> Iterator[rows.Row]:

@@ -5,8 +5,9 @@ In threads Python's lock holds two processors to 1.4 times the speed of one
 """
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.synchronize import Event
 from typing import Any, TypeVar
@@ -34,6 +35,10 @@ class Workers:
             self._pool = pool
             try:
                 yield
+            except BaseException:
+                # Nobody waits for what still runs.
+                stop.set()
+                raise
             finally:
                 self._pool = None
 
@@ -51,15 +56,28 @@ class Workers:
             DataError: If the process died.
             Exception: What the function raised.
         """
+        return self.submit(function, *args)()
+
+    def submit(self, function: Callable[..., T], *args: Any) -> Callable[[], T]:
+        """Has a process run a function while the caller does something else.
+
+        Returns:
+            What waits for it, and then returns or raises as `call` does. Where the
+            caller does the work, it does it then.
+        """
         if self._pool is None:
-            return function(*args)
-        try:
-            return self._pool.submit(function, *args).result()
-        except BrokenProcessPool as error:
-            raise errors.DataError(
-                "A process that converts pictures died, probably for lack of memory; "
-                "give it more, or leave the largest pictures out."
-            ) from error
+            return functools.partial(function, *args)
+        return functools.partial(_wait, self._pool.submit(function, *args))
+
+
+def _wait(future: Future[T]) -> T:
+    try:
+        return future.result()
+    except BrokenProcessPool as error:
+        raise errors.DataError(
+            "A process that converts pictures died, probably for lack of memory; "
+            "give it more, or leave the largest pictures out."
+        ) from error
 
 
 def _share_stop(stop: Event) -> None:

@@ -64,7 +64,8 @@ def _predict(
         job.model_dir, job.data_format, job.batch_size, work_dir, made_dir, len(parts)
     )
     progress.CURRENT.reset(WORD)
-    beam_runner.run(job, lambda pipeline: _connect(pipeline, parts, stage))
+    pipeline = beam_runner.build(job, lambda start: _connect(start, parts, stage))
+    beam_runner.run(pipeline)
 
 
 def _connect(pipeline: Any, parts: Sequence[Part], stage: PredictPart) -> None:

@@ -56,10 +56,11 @@ def walk(root: str, is_wanted: Callable[[str], bool]) -> Iterator[TreeFile]:
         return
     for folder, names, files in os.walk(root, onerror=_stop, followlinks=True):
         names[:] = sorted(filter(is_wanted, names))
-        inside = os.path.relpath(folder, root)
+        # With a slash at its end, joined once for all files.
+        place = os.path.join(folder, "")
+        inside = place.removeprefix(os.path.join(root, ""))
         for file in sorted(filter(is_wanted, files)):
-            name = os.path.normpath(os.path.join(inside, file))
-            yield TreeFile(os.path.join(folder, file), name)
+            yield TreeFile(place + file, inside + file)
 
 
 def _walk_gs(
