@@ -37,7 +37,7 @@ def data_dir(tmp_path_factory):
     return directory
 
 
-def command(data_dir, job_dir, **flags):
+def command(data_dir, job_dir, *, module="trainer.task", **flags):
     """The command of a job of seconds; `flags` replace or add."""
     defaults = {
         "training_data_path": f"{data_dir}/train-*.tfrecord",
@@ -56,7 +56,7 @@ def command(data_dir, job_dir, **flags):
     }
     values = {**defaults, **flags}
     arguments = [f"--{name}={value}" for name, value in values.items()]
-    return [sys.executable, "-m", "trainer.task", *arguments]
+    return [sys.executable, "-m", module, *arguments]
 
 
 def _environment():

@@ -195,8 +195,8 @@ def _train(
     config: TrainConfig, parts: JobParts, steps_runner: runner.Runner, to_step: int
 ) -> int:
     """Trains up to a step, and returns the one that was reached."""
-    batch_flag = f"--train_batch_size={config.train_batch_size}"
-    with failures.explained(parts.data.training, batch_flag):
+    batch_flag = f"--micro_batches={parts.micro_batches.count}"
+    with failures.explained(parts.data.training, batch_flag, "raise it"):
         steps_runner.train(
             to_step,
             save=parts.state.save,
@@ -228,6 +228,7 @@ def _build_runner(
             decode=decode,
             part=_part_of(parts, config.train_batch_size),
         ),
+        micro_batches=parts.micro_batches,
         agreement=parts.agreement,
         profiler=parts.profiler,
         record=parts.state.curve.add,
@@ -295,7 +296,7 @@ def _build_actions(
         history.save(
             parts.layout.metrics_path,
             flags=dataclasses.asdict(config),
-            resolved=parts.resolved,
+            resolved={**parts.resolved, "micro_batches": parts.micro_batches.count},
             bad_records={
                 split: bad.describe() for split, bad in parts.data.bad_records.items()
             },

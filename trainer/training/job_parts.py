@@ -20,6 +20,7 @@ from trainer.training import (
     distribution,
     inputs,
     job_state,
+    micro_batches,
     profiling,
     recipe,
     start,
@@ -43,6 +44,7 @@ class JobParts(NamedTuple):
     data: inputs.Inputs
     trainer: steps.Trainer
     evaluator: steps.Evaluator
+    micro_batches: micro_batches.MicroBatches
     state: job_state.JobState
     start: start.Start
     # What defaults came to, for metrics.json.
@@ -75,6 +77,7 @@ def build_parts(
     config = _complete(given, data, mates)
     batch_sizes = [config.train_batch_size, config.resolved_eval_batch_size]
     distribution.check_replicas(strategy, batch_sizes)
+    counts = micro_batches.count_allowed(config, strategy)
     if mates.is_chief:
         storage.make_writable_dir(layout.root_dir, "job-dir")
         known.save()
@@ -83,6 +86,12 @@ def build_parts(
     origin = _find_start(config, layout, mates)
     trainer, evaluator = _build_steps(
         config, data, strategy, origin.variant, resolved["precision"]
+    )
+    split = micro_batches.MicroBatches(
+        trainer,
+        counts,
+        is_fixed=config.given_micro_batches is not None,
+        is_alone=mates.is_alone,
     )
     return JobParts(
         config=config,
@@ -97,8 +106,9 @@ def build_parts(
         data=data,
         trainer=trainer,
         evaluator=evaluator,
+        micro_batches=split,
         state=job_state.JobState(
-            config, layout, trainer, data.bad_records, origin.variant, mates
+            config, layout, trainer, data.bad_records, origin.variant, mates, split
         ),
         start=origin,
         resolved=resolved,
