@@ -38,7 +38,7 @@ def data_dir(tmp_path_factory):
 
 
 def command(data_dir, job_dir, *, module="trainer.task", **flags):
-    """The command of a job of seconds; `flags` replace or add."""
+    """The command of a job of seconds; `flags` replace or add, None leaves out."""
     defaults = {
         "training_data_path": f"{data_dir}/train-*.tfrecord",
         "validation_data_path": f"{data_dir}/validation-*.tfrecord",
@@ -55,7 +55,9 @@ def command(data_dir, job_dir, *, module="trainer.task", **flags):
         "report": "false",
     }
     values = {**defaults, **flags}
-    arguments = [f"--{name}={value}" for name, value in values.items()]
+    arguments = [
+        f"--{name}={value}" for name, value in values.items() if value is not None
+    ]
     return [sys.executable, "-m", module, *arguments]
 
 

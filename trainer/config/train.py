@@ -65,8 +65,9 @@ class TrainConfig(CopiesFiles, KnowsGiven):
     recipe: str = knob(
         "none",
         "auto: choose what this command leaves open of steps, batch, learning rate "
-        "and fine-tuning by the number of images, the device and max_minutes. The log "
-        "says what was chosen and why, as flags to paste.",
+        "and fine-tuning by the number of images, the device and max_minutes; a range "
+        "test before step 0 lowers a rate that is too high. The log says what was "
+        "chosen and why, as flags to paste.",
         choices=("none", "auto"),
     )
     train_batch_size: int = knob(32, "Images a step.", minimum=1)

@@ -74,7 +74,7 @@ def build_parts(
         storage.make_writable_dir(layout.root_dir, "job-dir")
     known = index_cache.IndexCache(layout.index_path)
     data = inputs.open_inputs(given, known)
-    config = _complete(given, data, mates)
+    config = _complete(given, data, mates, strategy)
     batch_sizes = [config.train_batch_size, config.resolved_eval_batch_size]
     distribution.check_replicas(strategy, batch_sizes)
     counts = micro_batches.count_allowed(config, strategy)
@@ -85,7 +85,13 @@ def build_parts(
     _log_start(config, data, resolved)
     origin = _find_start(config, layout, mates)
     trainer, evaluator = _build_steps(
-        config, data, strategy, origin.variant, resolved["precision"]
+        config,
+        data,
+        strategy,
+        origin.variant,
+        precision=resolved["precision"],
+        # Its choice follows from the speed of one process.
+        finds_rate=mates.is_alone and recipe.finds_rate(given),
     )
     split = micro_batches.MicroBatches(
         trainer,
@@ -115,13 +121,19 @@ def build_parts(
     )
 
 
-def _complete(given: TrainConfig, data: inputs.Inputs, mates: team.Team) -> TrainConfig:
+def _complete(
+    given: TrainConfig,
+    data: inputs.Inputs,
+    mates: team.Team,
+    strategy: tf.distribute.Strategy,
+) -> TrainConfig:
     """What is carried out; a job with a time limit only may take all steps there are.
 
     Warns of what hardly works as meant.
     """
-    facts = mates.share([data.num_training, distribution.has_gpu()])
-    config = recipe.complete(given, recipe.Facts(*facts))
+    found = mates.share([data.num_training, distribution.has_gpu()])
+    facts = recipe.Facts(found[0], found[1], strategy.num_replicas_in_sync)
+    config = recipe.complete(given, facts)
     if not config.max_steps:
         config = dataclasses.replace(config, max_steps=int(steps.UNPLANNED_STEPS))
     for warning in config.warnings():
@@ -143,7 +155,9 @@ def _build_steps(
     data: inputs.Inputs,
     strategy: tf.distribute.Strategy,
     variant: Variant,
+    *,
     precision: str,
+    finds_rate: bool,
 ) -> tuple[steps.Trainer, steps.Evaluator]:
     with strategy.scope():
         trained = scored = _build_model(config, variant, precision)
@@ -155,6 +169,7 @@ def _build_steps(
             strategy,
             uses_loss_scale=precision == "float16",
             class_weights=_weigh_classes(config, data),
+            finds_rate=finds_rate,
         )
         return trainer, steps.Evaluator(config, scored, strategy)
 

@@ -104,6 +104,15 @@ class Runner:
         if window.num_steps:
             self._report(window)
 
+    def take_step(self) -> steps.Progress:
+        """Takes one step, whatever its loss; it is neither reported nor saved.
+
+        Raises:
+            Interrupted: If a signal came.
+        """
+        self._agreement.check()
+        return self._train_steps(self._trainer.num_steps_done + 1, lambda: None)
+
     def _take_steps(
         self, to_step: int, save: Callable[[], None]
     ) -> tuple[steps.Progress, float]:

@@ -13,6 +13,7 @@ from trainer.models import depth, layers, replicas
 from trainer.training import distribution, losses, mixing, optimizers, schedules
 from trainer.training.loss_scale import LossScale
 from trainer.training.moving_average import MovingAverage
+from trainer.training.open_rate import OpenRate
 from trainer.training.step_sums import StepSums
 
 # The largest number up to which float32 has all integers.
@@ -43,6 +44,7 @@ class Trainer:
         *,
         uses_loss_scale: bool,
         class_weights: np.ndarray | None = None,
+        finds_rate: bool = False,
     ) -> None:
         """Takes the first step's state; trains nothing.
 
@@ -53,6 +55,7 @@ class Trainer:
             uses_loss_scale: Whether float16 needs one.
             class_weights: float32 [num_classes], factors of the cross entropy; None
                 weighs nothing.
+            finds_rate: Whether the initial learning rate is `open_rate`.
         """
         self._config = config
         self._strategy = strategy
@@ -75,7 +78,10 @@ class Trainer:
         self._horizon = None
         if config.max_minutes:
             self._horizon = tf.Variable(UNPLANNED_STEPS, trainable=False)
-        self._learning_rate = schedules.build_schedule(config, self._horizon)
+        self.open_rate = OpenRate() if finds_rate else None
+        self._learning_rate = schedules.build_schedule(
+            config, self._horizon, self.open_rate and self.open_rate.initial
+        )
         self._loss_scale = LossScale()
         self._class_weights = class_weights
         self._mix = mixing.build_mix(config)
@@ -112,6 +118,8 @@ class Trainer:
             named |= self._average.variables
         if self._horizon is not None:
             named["schedule/max_steps"] = self._horizon
+        if self.open_rate:
+            named["schedule/initial_learning_rate"] = self.open_rate.initial
         return {**named, "global_step": self._step}
 
     @property
@@ -281,6 +289,8 @@ class Trainer:
 
     def _update(self, gradients: Any) -> None:
         rate = self._learning_rate(self._step)
+        if self.open_rate:
+            rate = self.open_rate.or_tried(rate)
         if self._uses_loss_scale:
             gradients, is_finite = self._loss_scale.unscale(gradients)
             tf.cond(is_finite, lambda: self._apply(gradients, rate), tf.no_op)
