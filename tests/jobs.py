@@ -37,8 +37,8 @@ def data_dir(tmp_path_factory):
     return directory
 
 
-def command(data_dir, job_dir, **flags):
-    """The command of a job of seconds; `flags` replace or add."""
+def command(data_dir, job_dir, *, module="trainer.task", **flags):
+    """The command of a job of seconds; `flags` replace or add, None leaves out."""
     defaults = {
         "training_data_path": f"{data_dir}/train-*.tfrecord",
         "validation_data_path": f"{data_dir}/validation-*.tfrecord",
@@ -55,8 +55,10 @@ def command(data_dir, job_dir, **flags):
         "report": "false",
     }
     values = {**defaults, **flags}
-    arguments = [f"--{name}={value}" for name, value in values.items()]
-    return [sys.executable, "-m", "trainer.task", *arguments]
+    arguments = [
+        f"--{name}={value}" for name, value in values.items() if value is not None
+    ]
+    return [sys.executable, "-m", module, *arguments]
 
 
 def _environment():

@@ -78,6 +78,7 @@ def train(strategy, *, precision, num_steps, class_weights=None, hub_dir=None, *
         )
         evaluator = steps.Evaluator(job, model, strategy)
     trainer.start_from_model()
+    trainer.use_micro_batches(job.given_micro_batches or 1)
     if job.max_minutes:
         trainer.plan_steps(10)
     batches = zip(*map(draw, range(num_steps)), strict=True)

@@ -53,6 +53,13 @@ HEAD_ONLY = {
         (3, MIXED, "float32", 1e-4),
         (2, {"freeze_batch_norm": "true"}, "float32", 1e-4),
         (2, HEAD_ONLY, "float32", 1e-4),
+        # Replicas take turns with their micro-batches: batch norm sees other parts.
+        (
+            2,
+            {**MIXED, "freeze_batch_norm": "true", "micro_batches": "4"},
+            "float32",
+            1e-4,
+        ),
     ],
 )
 def test_any_number_of_replicas_computes_what_one_does(

@@ -111,6 +111,29 @@ def test_little_data_has_small_batches(num_images, expected):
     assert job.train_batch_size == expected
 
 
+@pytest.mark.parametrize(
+    ("num_images", "num_replicas", "expected"),
+    [(3000, 4, 32), (10, 8, 8), (3000, 3, 33), (5, 2, 2)],
+)
+def test_replicas_share_the_batch_equally(num_images, num_replicas, expected):
+    facts = FACTS._replace(num_images=num_images, num_replicas=num_replicas)
+    assert complete_auto(facts=facts).train_batch_size == expected
+
+
+@pytest.mark.parametrize(
+    ("argv", "expected"),
+    [
+        ([AUTO], True),
+        ([AUTO, PRETRAINED], True),
+        ([PRETRAINED], False),
+        ([AUTO, "--initial_learning_rate=0.1"], False),
+        ([AUTO, PRETRAINED, "--fine_tune=full"], False),
+    ],
+)
+def test_a_rate_that_the_recipe_chose_is_tested(argv, expected):
+    assert recipe.finds_rate(parse(*argv)) == expected
+
+
 def test_auto_from_scratch_has_a_rate_that_goes_with_the_batch():
     job = complete_auto()
     assert (job.optimizer_type, job.fine_tune) == ("momentum", "full")

@@ -1,5 +1,6 @@
 import itertools
 import math
+from typing import ClassVar
 
 import pytest
 import tensorflow as tf
@@ -8,12 +9,15 @@ from trainer import errors
 from trainer.training import cluster, profiling, runner, steps, team
 from trainer.training.agreement import Agreement
 from trainer.training.interruption import Interrupted, Interruption
+from trainer.training.micro_batches import MicroBatches
 
 
 class Trainer:
     """Takes steps of a set duration on a clock of its own."""
 
     batch_size = 10
+    num_micro_batches = 1
+    variables: ClassVar = {}
 
     def __init__(self, clock, *, secs_a_step=0.5, nan_at=None):
         self.num_steps_done = 0
@@ -21,6 +25,9 @@ class Trainer:
         self._clock = clock
         self._secs_a_step = secs_a_step
         self._nan_at = nan_at
+
+    def use_micro_batches(self, count):
+        self.num_micro_batches = count
 
     def learning_rate_at(self, step):
         return 0.1 * step
@@ -81,6 +88,7 @@ def build(
     return runner.Runner(
         trainer,
         batches or Batches(),
+        micro_batches=MicroBatches(trainer, [1, 2, 4], is_fixed=False, is_alone=True),
         agreement=Agreement(
             team.Team(cluster.Cluster(), None), interruption or Interruption(), {}
         ),
@@ -193,6 +201,40 @@ def test_a_batch_that_fails_for_another_reason_ends_the_job(clock):
     batches.mark_undecodable = lambda _: False
     with pytest.raises(tf.errors.InvalidArgumentError):
         build(Trainer(clock), batches=batches).train(8, save=ignore, save_secs=10)
+
+
+class ShortOfMemory(Trainer):
+    """Fails in steps of fewer micro-batches than a number, from a step on."""
+
+    def __init__(self, clock, *, needed, from_step=0):
+        super().__init__(clock)
+        self._needed, self._from_step = needed, from_step
+
+    def train_steps(self, batches, num_steps):
+        is_hard = self.num_steps_done >= self._from_step
+        if is_hard and self.num_micro_batches < self._needed:
+            raise tf.errors.ResourceExhaustedError(None, None, "OOM")
+        return super().train_steps(batches, num_steps)
+
+
+def test_a_step_that_does_not_fit_is_taken_again_in_parts_and_that_is_saved(clock):
+    trainer, batches, saved = ShortOfMemory(clock, needed=3), Batches(), []
+    build(trainer, batches=batches).train(
+        8,
+        save=lambda: saved.append((trainer.num_steps_done, trainer.num_micro_batches)),
+        save_secs=100,
+    )
+    assert trainer.num_steps_done == 8
+    # Each time the batch is read again.
+    assert batches.opened == [0, 0, 0]
+    assert saved == [(0, 2), (0, 4)]
+
+
+def test_memory_that_runs_out_after_a_step_has_fitted_ends_the_job(clock):
+    trainer = ShortOfMemory(clock, needed=2, from_step=1)
+    with pytest.raises(tf.errors.ResourceExhaustedError):
+        build(trainer).train(8, save=ignore, save_secs=100)
+    assert trainer.num_micro_batches == 1
 
 
 def test_it_takes_no_more_steps_when_it_is_late(clock):

@@ -65,19 +65,26 @@ class TrainConfig(CopiesFiles, KnowsGiven):
     recipe: str = knob(
         "none",
         "auto: choose what this command leaves open of steps, batch, learning rate "
-        "and fine-tuning by the number of images, the device and max_minutes. The log "
-        "says what was chosen and why, as flags to paste.",
+        "and fine-tuning by the number of images, the device and max_minutes; a range "
+        "test before step 0 lowers a rate that is too high. The log says what was "
+        "chosen and why, as flags to paste.",
         choices=("none", "auto"),
     )
-    train_batch_size: int = knob(
-        32, "Images a step. Lower it if the job runs out of memory.", minimum=1
+    train_batch_size: int = knob(32, "Images a step.", minimum=1)
+    micro_batches: str = knob(
+        "auto",
+        "Equal parts that a step computes its batch in, one after the other, so that "
+        "it takes less memory; the step stays that of the whole batch, but for the "
+        "statistics of batch normalisation unless they are frozen. auto: 1, or more if "
+        "the first step does not fit; a number that divides the batch: that many.",
     )
     num_eval_images: int = knob(
         0, "Validation images that an evaluation uses; 0 means all.", minimum=0
     )
     eval_batch_size: int = knob(
         None,
-        "Images a batch of evaluation; no effect on the result. "
+        "Images a batch of evaluation; no effect on the result. Lower it if an "
+        "evaluation runs out of memory. "
         "Default: train_batch_size.",
         minimum=1,
     )
@@ -344,6 +351,11 @@ class TrainConfig(CopiesFiles, KnowsGiven):
         if self.freeze_batch_norm == "auto":
             return self.fine_tune in ("gradual", "head")
         return self.freeze_batch_norm == "true"
+
+    @property
+    def given_micro_batches(self) -> int | None:
+        """Parts of a batch; None to take as few as fit into memory."""
+        return None if self.micro_batches == "auto" else int(self.micro_batches)
 
     @property
     def resolved_eval_batch_size(self) -> int:

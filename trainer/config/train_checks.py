@@ -20,6 +20,7 @@ def find_problems(config: "TrainConfig") -> Iterator[str]:
     yield from _problems_of_dropout(config)
     yield from _problems_of_hub(config)
     yield from _problems_of_profile(config)
+    yield from _problems_of_micro_batches(config)
 
 
 def find_warnings(config: "TrainConfig") -> Iterator[str]:
@@ -124,6 +125,15 @@ def _problems_of_profile(config: "TrainConfig") -> Iterator[str]:
         yield (
             "--profile_steps must be the first and the last step, such as 100,110, "
             f"got {config.profile_steps}."
+        )
+
+
+def _problems_of_micro_batches(config: "TrainConfig") -> Iterator[str]:
+    found = config.micro_batches
+    is_count = found.isascii() and found.isdigit() and int(found) > 0
+    if found != "auto" and not is_count:
+        yield (
+            f"--micro_batches must be auto, or an integer of 1 or more, got {found!r}."
         )
 
 

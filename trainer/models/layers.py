@@ -84,6 +84,11 @@ class FusedBatchNormalization(keras.layers.Layer):
             autocast=False,
         )
 
+    @property
+    def _momentum_of_pass(self) -> float:
+        """So that all micro-batches together keep the momentum of one step."""
+        return self._momentum ** (1 / replicas.micro_batch().num_parts)
+
     def call(self, inputs: Any, training: bool = False) -> Any:  # noqa: FBT001, FBT002
         """Normalises float [batch, height, width, channels]."""
         is_training = training and not self.is_frozen
@@ -97,7 +102,7 @@ class FusedBatchNormalization(keras.layers.Layer):
             variance=keras.ops.convert_to_tensor(self.moving_variance),
             epsilon=self._epsilon,
             # The kernel itself moves the statistics on.
-            exponential_avg_factor=1.0 - self._momentum,
+            exponential_avg_factor=1.0 - self._momentum_of_pass,
             is_training=is_training,
         )
         if is_training:
@@ -118,7 +123,7 @@ class FusedBatchNormalization(keras.layers.Layer):
             (self.moving_variance, variance),
         ):
             before = keras.ops.convert_to_tensor(moving)
-            replicas.assign(moving, found + self._momentum * (before - found))
+            replicas.assign(moving, found + self._momentum_of_pass * (before - found))
         return outputs
 
 
@@ -172,7 +177,7 @@ class Dropout(keras.layers.Layer):
         """Drops from float [batch, ...] if training."""
         if not training or not self.rate:
             return inputs
-        if replicas.count() > 1:
+        if replicas.count() > 1 or replicas.micro_batch().num_parts > 1:
             return self._drop_rows(inputs)
         return keras.random.dropout(
             inputs, self.rate, noise_shape=self._noise_shape, seed=self.seed_generator
@@ -182,9 +187,10 @@ class Dropout(keras.layers.Layer):
         """Drops of the global batch what one replica would drop."""
         # A copy: the variable itself would be read after it has changed.
         state = tf.identity(self.seed_generator.state.value)
-        replicas.assign(
-            self.seed_generator.state, state + tf.constant([0, 1], state.dtype)
-        )
+        # All micro-batches of a step draw the same.
+        number, num_parts = replicas.micro_batch()
+        moved = tf.stack([0, tf.cast(tf.equal(number, num_parts - 1), state.dtype)])
+        replicas.assign(self.seed_generator.state, state + moved)
         # As Keras makes a seed of its state.
         seed = tf.cast(tf.math.floormod(state, tf.int32.max - 1), tf.int32)
 

@@ -4,6 +4,7 @@ Whatever the number of replicas, they share one global batch: each computes its 
 (docs/adr/0024-replicas.md).
 """
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -84,6 +85,7 @@ def run(
     step: Callable[..., Any],
     batch: Sequence[Any],
     batch_size: int,
+    micro_batch: replicas.MicroBatch = replicas.WHOLE,
 ) -> Any:
     """Runs a step on all replicas, each with its rows, in a graph.
 
@@ -92,14 +94,14 @@ def run(
         step: Takes tensors, and returns the same tensors on every replica.
         batch: Tensors with the rows of this process.
         batch_size: Rows of the global batch.
+        micro_batch: Which of its rows each replica is given.
 
     Returns:
         What `step` returned.
     """
-    if strategy.num_replicas_in_sync == 1:
+    if strategy.num_replicas_in_sync == micro_batch.num_parts == 1:
         return strategy.run(step, tuple(batch))
-    first = process_rows(strategy, batch_size).start
-    parts = tuple(_split(strategy, one, batch_size, first) for one in batch)
+    parts = tuple(_split(strategy, one, batch_size, micro_batch) for one in batch)
     results = strategy.run(step, parts)
     return tf.nest.map_structure(
         lambda result: strategy.experimental_local_results(result)[0], results
@@ -125,17 +127,37 @@ def _local_replicas(strategy: tf.distribute.Strategy) -> list[int]:
 
 
 def _split(
-    strategy: tf.distribute.Strategy, tensor: Any, batch_size: int, first: int
+    strategy: tf.distribute.Strategy,
+    tensor: Any,
+    batch_size: int,
+    micro_batch: replicas.MicroBatch,
 ) -> Any:
     """One tensor of a batch -> a part for each replica of this process."""
+    first = process_rows(strategy, batch_size).start
 
     def take(context: Any) -> Any:
         rows = _rows_of(strategy, context.replica_id_in_sync_group, batch_size)
+        num_rows = len(rows) // micro_batch.num_parts
+        start = rows.start - first + micro_batch.number * num_rows
         # Else the whole batch would travel to each accelerator.
         with tf.device("/cpu:0"):
-            return tensor[rows.start - first : rows.stop - first]
+            found = tensor[start : start + num_rows]
+        # Unknown to TensorFlow where the number is a tensor.
+        found.set_shape([num_rows, *tensor.shape[1:]])
+        return found
 
     return strategy.experimental_distribute_values_from_function(take)
+
+
+def count_equal_parts(strategy: tf.distribute.Strategy, batch_size: int) -> list[int]:
+    """In how many equal parts each replica can compute its rows, rising from 1."""
+    num_rows = math.gcd(
+        *(
+            len(_rows_of(strategy, replica, batch_size))
+            for replica in range(strategy.num_replicas_in_sync)
+        )
+    )
+    return [count for count in range(1, num_rows + 1) if num_rows % count == 0]
 
 
 def _rows_of(strategy: tf.distribute.Strategy, replica: int, batch_size: int) -> range:

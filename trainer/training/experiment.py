@@ -22,13 +22,16 @@ from trainer.training import (
     job_parts,
     loop,
     progress,
+    range_test,
     runner,
+    snapshot,
     summaries,
     team,
     time_budget,
 )
 from trainer.training.interruption import Interrupted, Interruption
 from trainer.training.job_parts import JobParts
+from trainer.training.open_rate import OpenRate
 
 
 def run(config: TrainConfig) -> int:
@@ -73,6 +76,7 @@ def _run(
     interruption.defer()
     with contextlib.closing(parts.profiler):
         try:
+            parts = _find_rate(parts)
             config = _plan_steps(parts)
             metrics = _train_with_progress(config, parts)
         except Interrupted:
@@ -101,6 +105,43 @@ def _open_events(parts: JobParts) -> Iterator[summaries.Summaries | None]:
         return
     with summaries.open_summaries(parts.layout.log_dir) as events:
         yield events
+
+
+def _find_rate(parts: JobParts) -> JobParts:
+    """Fixes the learning rate that a recipe left open; see range_test."""
+    open_rate = parts.trainer.open_rate
+    if open_rate is None:
+        return parts
+    if open_rate.found is None:
+        open_rate.fix(_test_rates(parts, open_rate))
+        # A job that is killed goes on with it, whatever it would find another time.
+        parts.state.save()
+    rate = float(f"{open_rate.found:.2g}")
+    return parts._replace(
+        config=dataclasses.replace(parts.config, initial_learning_rate=rate)
+    )
+
+
+def _test_rates(parts: JobParts, open_rate: OpenRate) -> float:
+    """Tries rates, and leaves everything else as it was."""
+    config, variables = parts.config, parts.trainer.variables
+    steps_runner = _build_runner(config, parts, [], math.inf)
+
+    def take_step(rate: float) -> float:
+        open_rate.try_out(rate)
+        return steps_runner.take_step().loss
+
+    before = snapshot.take(variables)
+    try:
+        return range_test.find_rate(
+            config.initial_learning_rate,
+            take_step,
+            max_steps=config.max_steps,
+            secs=60.0 * config.max_minutes or math.inf,
+        )
+    finally:
+        open_rate.try_out(0.0)
+        snapshot.put_back(variables, before)
 
 
 def _plan_steps(parts: JobParts) -> TrainConfig:
@@ -195,8 +236,8 @@ def _train(
     config: TrainConfig, parts: JobParts, steps_runner: runner.Runner, to_step: int
 ) -> int:
     """Trains up to a step, and returns the one that was reached."""
-    batch_flag = f"--train_batch_size={config.train_batch_size}"
-    with failures.explained(parts.data.training, batch_flag):
+    batch_flag = f"--micro_batches={parts.micro_batches.count}"
+    with failures.explained(parts.data.training, batch_flag, "raise it"):
         steps_runner.train(
             to_step,
             save=parts.state.save,
@@ -228,6 +269,7 @@ def _build_runner(
             decode=decode,
             part=_part_of(parts, config.train_batch_size),
         ),
+        micro_batches=parts.micro_batches,
         agreement=parts.agreement,
         profiler=parts.profiler,
         record=parts.state.curve.add,
@@ -295,7 +337,7 @@ def _build_actions(
         history.save(
             parts.layout.metrics_path,
             flags=dataclasses.asdict(config),
-            resolved=parts.resolved,
+            resolved={**parts.resolved, "micro_batches": parts.micro_batches.count},
             bad_records={
                 split: bad.describe() for split, bad in parts.data.bad_records.items()
             },

@@ -10,12 +10,15 @@ from trainer.data import pipeline
 
 
 @contextlib.contextmanager
-def explained(source: pipeline.ExampleSource, batch_flag: str) -> Iterator[None]:
+def explained(
+    source: pipeline.ExampleSource, batch_flag: str, change: str = "lower it"
+) -> Iterator[None]:
     """Turns errors of the data or of memory into job errors; others pass.
 
     Args:
         source: The records that are being read.
         batch_flag: Flag and value that decide how much memory a batch takes.
+        change: What to do with it, so that a batch takes less.
 
     Raises:
         DataError: If too many records can't be read.
@@ -25,8 +28,8 @@ def explained(source: pipeline.ExampleSource, batch_flag: str) -> Iterator[None]
         yield
     except tf.errors.ResourceExhaustedError as error:
         raise errors.TrainingError(
-            f"Out of memory with {batch_flag}; lower it, or --image_size, and run the "
-            "same command again to resume."
+            f"Out of memory with {batch_flag}; {change}, or lower --image_size, and "
+            "run the command again to resume."
         ) from error
     except tf.errors.OpError as error:
         if source.read_error is None:

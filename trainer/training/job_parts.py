@@ -24,6 +24,7 @@ from trainer.training import (
     distribution,
     inputs,
     job_state,
+    micro_batches,
     profiling,
     recipe,
     start,
@@ -47,6 +48,7 @@ class JobParts(NamedTuple):
     data: inputs.Inputs
     trainer: steps.Trainer
     evaluator: steps.Evaluator
+    micro_batches: micro_batches.MicroBatches
     state: job_state.JobState
     start: start.Start
     # What defaults came to, for metrics.json.
@@ -97,11 +99,12 @@ def _build_parts(
         storage.make_writable_dir(layout.root_dir, "job-dir")
     known = index_cache.IndexCache(layout.index_path)
     data = inputs.open_inputs(given, known)
-    config = _complete(given, data, mates)
+    config = _complete(given, data, mates, strategy)
     if backbone:
         config = backbone_fit.fit(config, backbone, strategy.num_replicas_in_sync)
     batch_sizes = [config.train_batch_size, config.resolved_eval_batch_size]
     distribution.check_replicas(strategy, batch_sizes)
+    counts = micro_batches.count_allowed(config, strategy)
     if mates.is_chief:
         storage.make_writable_dir(layout.root_dir, "job-dir")
         known.save()
@@ -110,7 +113,19 @@ def _build_parts(
     origin = _find_start(config, layout, mates, backbone)
     build_model = functools.partial(_build_model, config, origin.variant, backbone)
     trainer, evaluator = _build_steps(
-        config, data, strategy, build_model, resolved["precision"]
+        config,
+        data,
+        strategy,
+        build_model,
+        precision=resolved["precision"],
+        # Its choice follows from the speed of one process.
+        finds_rate=mates.is_alone and recipe.finds_rate(given),
+    )
+    split = micro_batches.MicroBatches(
+        trainer,
+        counts,
+        is_fixed=config.given_micro_batches is not None,
+        is_alone=mates.is_alone,
     )
     return JobParts(
         config=config,
@@ -125,21 +140,28 @@ def _build_parts(
         data=data,
         trainer=trainer,
         evaluator=evaluator,
+        micro_batches=split,
         state=job_state.JobState(
-            config, layout, trainer, data.bad_records, origin.variant, mates
+            config, layout, trainer, data.bad_records, origin.variant, mates, split
         ),
         start=origin,
         resolved=resolved,
     )
 
 
-def _complete(given: TrainConfig, data: inputs.Inputs, mates: team.Team) -> TrainConfig:
+def _complete(
+    given: TrainConfig,
+    data: inputs.Inputs,
+    mates: team.Team,
+    strategy: tf.distribute.Strategy,
+) -> TrainConfig:
     """What is carried out; a job with a time limit only may take all steps there are.
 
     Warns of what hardly works as meant.
     """
-    facts = mates.share([data.num_training, distribution.has_gpu()])
-    config = recipe.complete(given, recipe.Facts(*facts))
+    found = mates.share([data.num_training, distribution.has_gpu()])
+    facts = recipe.Facts(found[0], found[1], strategy.num_replicas_in_sync)
+    config = recipe.complete(given, facts)
     if not config.max_steps:
         config = dataclasses.replace(config, max_steps=int(steps.UNPLANNED_STEPS))
     for warning in config.warnings():
@@ -168,7 +190,9 @@ def _build_steps(
     data: inputs.Inputs,
     strategy: tf.distribute.Strategy,
     build_model: Callable[[str], keras.Model],
+    *,
     precision: str,
+    finds_rate: bool,
 ) -> tuple[steps.Trainer, steps.Evaluator]:
     with strategy.scope():
         trained = scored = build_model(precision)
@@ -180,6 +204,7 @@ def _build_steps(
             strategy,
             uses_loss_scale=precision == "float16",
             class_weights=_weigh_classes(config, data),
+            finds_rate=finds_rate,
         )
         return trainer, steps.Evaluator(config, scored, strategy)
 

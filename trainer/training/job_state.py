@@ -16,6 +16,7 @@ from trainer.training import (
     training_curve,
 )
 from trainer.training.layout import JobLayout
+from trainer.training.micro_batches import MicroBatches
 from trainer.training.team import Team
 
 # Flags without which the variables of a checkpoint do not fit.
@@ -31,7 +32,7 @@ IDENTITY = (
 class JobState:
     """Saves and restores a trainer together with the job's history."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         config: TrainConfig,
         layout: JobLayout,
@@ -39,6 +40,7 @@ class JobState:
         bad_records: Mapping[str, BadRecords],
         variant: Variant,
         team: Team,
+        micro_batches: MicroBatches,
     ) -> None:
         """Restores nothing.
 
@@ -49,6 +51,7 @@ class JobState:
             bad_records: Those of each split, by its name.
             variant: How the network computes.
             team: Its chief reads and writes; the others hear from it.
+            micro_batches: Of the trainer.
         """
         self.history = history.History()
         self.curve = training_curve.TrainingCurve()
@@ -59,6 +62,7 @@ class JobState:
         self._variant = variant
         self._directory = layout.checkpoint_dir
         self._team = team
+        self._micro_batches = micro_batches
         self._checkpoints = (
             checkpoints.Checkpoints(self._directory, trainer.variables)
             if team.is_chief
@@ -81,6 +85,7 @@ class JobState:
         # Older checkpoints have none.
         self.curve = training_curve.TrainingCurve(content.get("training", []))
         self.budget.restore(content.get("secs", 0.0))
+        self._micro_batches.restore(content.get("micro_batches", 1))
         for split, bad in self._bad_records.items():
             bad.restore(content["bad_records"][split])
         return True
@@ -112,6 +117,7 @@ class JobState:
                 "evaluations": self.history.evaluations,
                 "training": self.curve.export(),
                 "secs": round(self.budget.secs, 3),
+                "micro_batches": self._micro_batches.count,
                 "bad_records": {
                     split: bad.export() for split, bad in self._bad_records.items()
                 },

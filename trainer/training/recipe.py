@@ -3,8 +3,8 @@
 Two things ask for them: pretrained weights without a word on the learning rate, which
 have a recipe for fine-tuning, and `--recipe=auto`, which looks at the data, the device
 and the time as well. They are chosen by measurement (docs/adr/0021-fine-tuning.md), and
-take the place of defaults only: what the command says stays. Nothing of it is measured
-while the job runs, so the same command on the same data makes the same choice.
+take the place of defaults only: what the command says stays. Only the learning rate of
+`--recipe=auto` is looked at again, once, before step 0 (range_test.py).
 """
 
 import dataclasses
@@ -48,10 +48,12 @@ class Facts(NamedTuple):
     Attributes:
         num_images: Training images.
         has_gpu: Whether a GPU computes.
+        num_replicas: How many share a batch.
     """
 
     num_images: int
     has_gpu: bool
+    num_replicas: int = 1
 
 
 class _Choice(NamedTuple):
@@ -87,6 +89,17 @@ def complete(config: TrainConfig, facts: Facts) -> TrainConfig:
     return completed
 
 
+def finds_rate(config: TrainConfig) -> bool:
+    """Whether a range test looks for the learning rate, around that of the recipe.
+
+    Args:
+        config: The job, as its command gave it.
+    """
+    has_rule = config.fine_tune == "auto" or not config.pretrained_checkpoint_path
+    is_open = has_rule and not LEARNING_RATE_FLAGS & config.given
+    return config.recipe == "auto" and is_open
+
+
 def _choose_for_data(
     config: TrainConfig, facts: Facts, given: frozenset[str]
 ) -> list[_Choice]:
@@ -109,10 +122,14 @@ def _choose_for_data(
 
 
 def _choose_batch(facts: Facts) -> int:
-    """A power of 2 that suits the device, and smaller for little data."""
+    """A power of 2 that suits the device, smaller for little data, equal for all.
+
+    So each replica has as many images, and one at least.
+    """
     usual = GPU_BATCH if facts.has_gpu else CPU_BATCH
     largest = max(1.0, facts.num_images * LARGEST_BATCH_SHARE)
-    return int(min(usual, 2 ** math.floor(math.log2(largest))))
+    suitable = int(min(usual, 2 ** math.floor(math.log2(largest))))
+    return facts.num_replicas * max(1, round(suitable / facts.num_replicas))
 
 
 def _choose_for_training(

@@ -15,6 +15,7 @@ from trainer import errors
 from trainer.data.pipeline import TrainingInput
 from trainer.training import steps
 from trainer.training.agreement import Agreement
+from trainer.training.micro_batches import MicroBatches
 from trainer.training.profiling import Profiler
 from trainer.training.progress import TrainingWindow
 
@@ -32,6 +33,7 @@ class Runner:
         trainer: steps.Trainer,
         batches: TrainingInput,
         *,
+        micro_batches: MicroBatches,
         agreement: Agreement,
         profiler: Profiler,
         record: Observer,
@@ -44,6 +46,7 @@ class Runner:
             trainer: Has the step that training goes on from.
             batches: Are opened at the trainer's step, and again there if a batch has
                 a picture that does not decode.
+            micro_batches: Splits the trainer's batches if they do not fit into memory.
             agreement: Is checked between calls.
             profiler: Records some of the steps.
             record: Called with a window for each call into TensorFlow, so with every
@@ -54,6 +57,7 @@ class Runner:
         self._trainer = trainer
         self._input = batches
         self._batches: Iterator[Any] | None = None
+        self._micro_batches = micro_batches
         self._agreement = agreement
         self._profiler = profiler
         self._record = record
@@ -73,7 +77,8 @@ class Runner:
 
         Args:
             to_step: Step to stop at.
-            save: Called every `save_secs` seconds between two calls.
+            save: Called every `save_secs` seconds between two calls, and when a batch
+                has to be split, so that a job that is killed goes on with that.
             save_secs: Seconds between saves.
             is_late: Asked between calls: whether to take no more steps.
 
@@ -86,7 +91,7 @@ class Runner:
         while self._trainer.num_steps_done < to_step and not is_late():
             self._agreement.check()
             self._profiler.update(self._trainer.num_steps_done)
-            taken = self._take_steps(to_step)
+            taken = self._take_steps(to_step, save)
             window.add(*taken)
             self._record(self._summarize(_window_of(*taken)))
             if window.secs >= self._report_secs:
@@ -99,10 +104,21 @@ class Runner:
         if window.num_steps:
             self._report(window)
 
-    def _take_steps(self, to_step: int) -> tuple[steps.Progress, float]:
+    def take_step(self) -> steps.Progress:
+        """Takes one step, whatever its loss; it is neither reported nor saved.
+
+        Raises:
+            Interrupted: If a signal came.
+        """
+        self._agreement.check()
+        return self._train_steps(self._trainer.num_steps_done + 1, lambda: None)
+
+    def _take_steps(
+        self, to_step: int, save: Callable[[], None]
+    ) -> tuple[steps.Progress, float]:
         """Takes steps, and adapts how many the next call takes to their duration."""
         started_at = time.monotonic()
-        progress = self._train_steps(to_step)
+        progress = self._train_steps(to_step, save)
         secs = time.monotonic() - started_at
         if not math.isfinite(progress.loss):
             self._raise_for_loss(progress.loss)
@@ -113,7 +129,7 @@ class Runner:
         )
         return progress, secs
 
-    def _train_steps(self, to_step: int) -> steps.Progress:
+    def _train_steps(self, to_step: int, save: Callable[[], None]) -> steps.Progress:
         while True:
             step = self._trainer.num_steps_done
             if self._batches is None:
@@ -121,13 +137,23 @@ class Runner:
             stop = self._profiler.next_stop(step, to_step)
             wanted = min(self._steps_a_call, stop - step)
             num_steps = self._agreement.agree_on_steps(wanted)
+            self._micro_batches.before_steps()
             try:
-                return self._trainer.train_steps(self._batches, num_steps)
+                progress = self._trainer.train_steps(self._batches, num_steps)
             except tf.errors.InvalidArgumentError:
                 self._batches = None
                 # The steps before the batch that failed are done.
                 if not self._input.mark_undecodable(self._trainer.num_steps_done):
                     raise
+            except tf.errors.ResourceExhaustedError:
+                # The same images are read again.
+                self._batches = None
+                if not self._micro_batches.split_further():
+                    raise
+                save()
+            else:
+                self._micro_batches.after_steps()
+                return progress
 
     def _raise_for_loss(self, loss: float) -> None:
         step = self._trainer.num_steps_done - 1

@@ -1,5 +1,6 @@
 """What one step of training and one batch of evaluation compute."""
 
+import functools
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -12,6 +13,8 @@ from trainer.models import depth, layers, replicas
 from trainer.training import distribution, losses, mixing, optimizers, schedules
 from trainer.training.loss_scale import LossScale
 from trainer.training.moving_average import MovingAverage
+from trainer.training.open_rate import OpenRate
+from trainer.training.step_sums import StepSums
 
 # The largest number up to which float32 has all integers.
 UNPLANNED_STEPS = 2.0**24
@@ -41,6 +44,7 @@ class Trainer:
         *,
         uses_loss_scale: bool,
         class_weights: np.ndarray | None = None,
+        finds_rate: bool = False,
     ) -> None:
         """Takes the first step's state; trains nothing.
 
@@ -51,6 +55,7 @@ class Trainer:
             uses_loss_scale: Whether float16 needs one.
             class_weights: float32 [num_classes], factors of the cross entropy; None
                 weighs nothing.
+            finds_rate: Whether the initial learning rate is `open_rate`.
         """
         self._config = config
         self._strategy = strategy
@@ -73,13 +78,19 @@ class Trainer:
         self._horizon = None
         if config.max_minutes:
             self._horizon = tf.Variable(UNPLANNED_STEPS, trainable=False)
-        self._learning_rate = schedules.build_schedule(config, self._horizon)
+        self.open_rate = OpenRate() if finds_rate else None
+        self._learning_rate = schedules.build_schedule(
+            config, self._horizon, self.open_rate and self.open_rate.initial
+        )
         self._loss_scale = LossScale()
         self._class_weights = class_weights
         self._mix = mixing.build_mix(config)
         decay = config.moving_average_decay
         self._average = MovingAverage(model.variables, decay) if decay else None
         self._uses_loss_scale = uses_loss_scale
+        self.num_micro_batches = 1
+        # Only if there are several.
+        self._sums: StepSums | None = None
         self._optimizer = optimizers.build_optimizer(
             config.optimizer_type, config.resolved_optimizer_arguments, self._trainable
         )
@@ -107,6 +118,8 @@ class Trainer:
             named |= self._average.variables
         if self._horizon is not None:
             named["schedule/max_steps"] = self._horizon
+        if self.open_rate:
+            named["schedule/initial_learning_rate"] = self.open_rate.initial
         return {**named, "global_step": self._step}
 
     @property
@@ -128,6 +141,20 @@ class Trainer:
         if self._average is None:
             return [variable.value for variable in self.model.variables]
         return [self._average.find(variable) for variable in self.model.variables]
+
+    def use_micro_batches(self, count: int) -> None:
+        """Computes each batch in this many equal parts from now on.
+
+        The step stays one: of the sum of their gradients, with one update.
+
+        Args:
+            count: One of distribution.count_equal_parts.
+        """
+        self.num_micro_batches = count
+        self._sums = None
+        if count > 1:
+            with self._strategy.scope():
+                self._sums = StepSums(self._trainable)
 
     def start_from_model(self) -> None:
         """Goes on from weights that were given to the model, at step 0."""
@@ -153,7 +180,7 @@ class Trainer:
             num_steps: Steps to take, 1 or more.
         """
         done, loss, accuracy, wait_secs = self._train_steps(
-            batches, tf.constant(num_steps)
+            batches, tf.constant(num_steps), self.num_micro_batches
         )
         return Progress(
             int(done),
@@ -163,7 +190,9 @@ class Trainer:
         )
 
     @tf.function
-    def _train_steps(self, batches: Iterator[Any], num_steps: Any) -> Any:
+    def _train_steps(
+        self, batches: Iterator[Any], num_steps: Any, num_micro_batches: int
+    ) -> Any:
         done = tf.constant(0)
         loss_sum = tf.constant(0.0)
         accuracy_sum = tf.constant(0.0)
@@ -177,35 +206,91 @@ class Trainer:
             with tf.control_dependencies(batch):
                 wait_secs += tf.timestamp() - asked_at
                 mixed = self._mix(mixing.Batch(*batch), self._step)
-                loss, accuracy = distribution.run(
-                    self._strategy, self._train_step, mixed.tensors, self.batch_size
-                )
+                if num_micro_batches == 1:
+                    loss, accuracy = distribution.run(
+                        self._strategy, self._train_step, mixed.tensors, self.batch_size
+                    )
+                else:
+                    loss, accuracy = self._run_in_parts(mixed, num_micro_batches)
             done += 1
             loss_sum += loss
             accuracy_sum += accuracy
         return done, loss_sum, accuracy_sum, wait_secs
 
-    def _train_step(
-        self, images: Any, labels: Any, weights: Any, *mixed: Any
-    ) -> tuple[Any, Any]:
-        batch = mixing.Batch(images, labels, weights, *mixed)
+    def _run_in_parts(self, batch: mixing.Batch, num_micro_batches: int) -> Any:
+        """One step on all replicas, of which each has its micro-batches in turn."""
+        count = distribution.run(
+            self._strategy, self._start_sums, [batch.weights], self.batch_size
+        )
+        for number in tf.range(num_micro_batches):
+            # Else the next one would begin while this one has its memory.
+            tf.autograph.experimental.set_loop_options(parallel_iterations=1)
+            part = replicas.MicroBatch(number, num_micro_batches)
+            distribution.run(
+                self._strategy,
+                functools.partial(self._add_to_sums, part, count),
+                batch.tensors,
+                self.batch_size,
+                part,
+            )
+        return distribution.run(
+            self._strategy, self._update_by_sums, [], self.batch_size
+        )
+
+    def _start_sums(self, weights: Any) -> Any:
+        assert self._sums is not None
+        self._sums.restart()
+        return _count_images(weights)
+
+    def _add_to_sums(self, part: replicas.MicroBatch, count: Any, *tensors: Any) -> Any:
+        assert self._sums is not None
+        gradients, scores = self._differentiate(mixing.Batch(*tensors), count, part)
+        self._sums.add(gradients, tf.stack(scores))
+        return scores
+
+    def _update_by_sums(self) -> list[Any]:
+        assert self._sums is not None
+        gradients, scores = self._sums.over_all()
+        self._update(gradients)
+        return scores
+
+    def _train_step(self, *tensors: Any) -> list[Any]:
+        batch = mixing.Batch(*tensors)
+        gradients, scores = self._differentiate(batch, _count_images(batch.weights))
+        self._update(replicas.sum_over_all(gradients))
+        return replicas.sum_over_all(scores)
+
+    def _differentiate(
+        self,
+        batch: mixing.Batch,
+        count: Any,
+        micro_batch: replicas.MicroBatch = replicas.WHOLE,
+    ) -> tuple[list[Any], list[Any]]:
+        """Gradients of the scaled loss; loss and accuracy; what these rows add to each.
+
+        Args:
+            batch: What this replica computes at a time.
+            count: Images of the global batch that count, float32 [].
+            micro_batch: Which part of this replica's rows it is.
+        """
         trained = [variable.value for variable in self._trainable]
-        count = tf.maximum(replicas.sum_over_all(tf.reduce_sum(batch.weights)), 1.0)
         with (
             tf.GradientTape(watch_accessed_variables=False) as tape,
-            replicas.sharing_batch(self.batch_size),
+            replicas.sharing_batch(self.batch_size, micro_batch),
         ):
             tape.watch(trained)
             logits = self.model(batch.images, training=not self._is_head_only)
             loss = self._compute_loss(logits, batch, count)
             target = self._loss_scale.scale(loss) if self._uses_loss_scale else loss
-        self._update(replicas.sum_over_all(tape.gradient(target, trained)))
+        gradients = tape.gradient(target, trained)
         is_correct = tf.equal(tf.argmax(logits, -1, tf.int32), batch.labels)
         right = tf.reduce_sum(tf.cast(is_correct, tf.float32) * batch.weights)
-        return replicas.sum_over_all([loss, right / count])
+        return gradients, [loss, right / count]
 
     def _update(self, gradients: Any) -> None:
         rate = self._learning_rate(self._step)
+        if self.open_rate:
+            rate = self.open_rate.or_tried(rate)
         if self._uses_loss_scale:
             gradients, is_finite = self._loss_scale.unscale(gradients)
             tf.cond(is_finite, lambda: self._apply(gradients, rate), tf.no_op)
@@ -225,7 +310,8 @@ class Trainer:
     def _compute_loss(self, logits: Any, batch: mixing.Batch, count: Any) -> Any:
         """Cross entropy + weight_decay x L2, as the algorithm's reference states.
 
-        Of several replicas each has its part, and the sum of theirs is the loss.
+        Of several replicas, or micro-batches, each has its part, and the sum of all is
+        the loss.
         """
         cross_entropy = self._cross_entropy(logits, batch.labels)
         if batch.partners is not None:
@@ -235,8 +321,9 @@ class Trainer:
         decay = self._config.weight_decay * losses.l2_loss(
             [variable.value for variable in self._decayed]
         )
-        if replicas.count() > 1:
-            decay /= replicas.count()
+        num_parts = replicas.count() * replicas.micro_batch().num_parts
+        if num_parts > 1:
+            decay /= num_parts
         return tf.reduce_sum(cross_entropy * batch.weights) / count + decay
 
     def _cross_entropy(self, logits: Any, labels: Any) -> Any:
@@ -250,6 +337,11 @@ class Trainer:
         if self._class_weights is None:
             return cross_entropy
         return cross_entropy * tf.gather(tf.constant(self._class_weights), labels)
+
+
+def _count_images(weights: Any) -> Any:
+    """Images of the global batch that count, float32 [], 1 or more."""
+    return tf.maximum(replicas.sum_over_all(tf.reduce_sum(weights)), 1.0)
 
 
 def _scale_rates(config: TrainConfig, model: keras.Model) -> list[float] | None:
