@@ -44,7 +44,7 @@ class Picture(NamedTuple):
 
 
 def load_picture(path: str) -> Picture | str:
-    """Reads a picture file and decodes it in full, so a truncated one is found.
+    """Reads a picture file and decompresses all of it, so a truncated one is found.
 
     A JPEG that is RGB and upright keeps its bytes. Everything else (PNG, GIF's first
     frame, BMP, WebP, TIFF; grey, CMYK, palette, alpha, 16 bits, turned by EXIF) is
@@ -74,16 +74,22 @@ def _normalize(data: bytes) -> Picture:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            image.load()
             if _is_plain_jpeg(image):
-                return Picture(data, image.height, image.width)
+                picture = Picture(data, image.height, image.width)
+                # At an eighth of the size all of the file is still decompressed, which
+                # finds what is cut off; only pixels that nobody needs are not made.
+                image.draft(image.mode, (1, 1))
+                image.load()
+                return picture
+            image.load()
             return _encode(_convert_to_rgb(ImageOps.exif_transpose(image)))
 
 
 def _is_plain_jpeg(image: Image.Image) -> bool:
+    if image.format not in JPEG_FORMATS or image.mode != "RGB":
+        return False
     orientation = image.getexif().get(ORIENTATION_TAG, UPRIGHT)
-    turned = orientation in range(UPRIGHT + 1, 9)
-    return image.format in JPEG_FORMATS and image.mode == "RGB" and not turned
+    return orientation not in range(UPRIGHT + 1, 9)
 
 
 def _convert_to_rgb(image: Image.Image) -> Image.Image:
