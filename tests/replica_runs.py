@@ -14,6 +14,7 @@ from trainer import config
 from trainer.models import hub, layers, normalization
 from trainer.models.variant import Variant
 from trainer.training import steps
+from trainer.training.evaluator import Evaluator
 
 NUM_CLASSES, SIDE, BATCH_SIZE = 5, 16, 8
 
@@ -76,7 +77,7 @@ def train(strategy, *, precision, num_steps, class_weights=None, hub_dir=None, *
             uses_loss_scale=precision == "float16",
             class_weights=class_weights and np.array(class_weights, np.float32),
         )
-        evaluator = steps.Evaluator(job, model, strategy)
+        evaluator = Evaluator(job, model, strategy)
     trainer.start_from_model()
     trainer.use_micro_batches(job.given_micro_batches or 1)
     if job.max_minutes:

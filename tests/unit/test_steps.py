@@ -8,6 +8,7 @@ import tensorflow as tf
 from trainer import config
 from trainer.models import factory, layers, normalization
 from trainer.training import distribution, losses, steps
+from trainer.training.evaluator import Evaluator
 
 NUM_CLASSES = 3
 SIDE = 8
@@ -146,7 +147,7 @@ def test_names_of_variables_are_unique_and_complete():
 
 
 def evaluate(model, batches, job):
-    return steps.Evaluator(job, model, distribution.build_strategy()).evaluate(batches)
+    return Evaluator(job, model, distribution.build_strategy()).evaluate(batches)
 
 
 def test_padding_counts_for_nothing():

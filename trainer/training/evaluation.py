@@ -11,8 +11,9 @@ import tensorflow as tf
 from trainer import errors
 from trainer.config import TrainConfig
 from trainer.data import images, pipeline
-from trainer.training import failures, steps
+from trainer.training import failures
 from trainer.training.agreement import Agreement
+from trainer.training.evaluator import Evaluator
 
 
 class Evaluation:
@@ -25,7 +26,7 @@ class Evaluation:
     def __init__(
         self,
         config: TrainConfig,
-        evaluator: steps.Evaluator,
+        evaluator: Evaluator,
         source: pipeline.ExampleSource,
         *,
         scored: Sequence[Any] | None,

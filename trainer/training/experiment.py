@@ -4,34 +4,29 @@ import contextlib
 import dataclasses
 import functools
 import logging
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from trainer import environment
 from trainer.config import TrainConfig
-from trainer.data import augmentation, pipeline
 from trainer.serving import export, parity
 from trainer.training import (
     best_model,
     cluster,
     distribution,
     evaluation,
-    failures,
     head_fit,
     hypertuning,
     job_parts,
+    job_plan,
+    job_steps,
     loop,
     progress,
-    range_test,
     runner,
-    snapshot,
     summaries,
     team,
-    time_budget,
 )
 from trainer.training.interruption import Interrupted, Interruption
 from trainer.training.job_parts import JobParts
-from trainer.training.open_rate import OpenRate
 
 
 def run(config: TrainConfig) -> int:
@@ -76,8 +71,8 @@ def _run(
     interruption.defer()
     with contextlib.closing(parts.profiler):
         try:
-            parts = _find_rate(parts)
-            config = _plan_steps(parts)
+            parts = job_plan.find_rate(parts)
+            config = job_plan.plan_steps(parts)
             metrics = _train_with_progress(config, parts)
         except Interrupted:
             parts.state.save_if_changed()
@@ -105,78 +100,6 @@ def _open_events(parts: JobParts) -> Iterator[summaries.Summaries | None]:
         return
     with summaries.open_summaries(parts.layout.log_dir) as events:
         yield events
-
-
-def _find_rate(parts: JobParts) -> JobParts:
-    """Fixes the learning rate that a recipe left open; see range_test."""
-    open_rate = parts.trainer.open_rate
-    if open_rate is None:
-        return parts
-    if open_rate.found is None:
-        open_rate.fix(_test_rates(parts, open_rate))
-        # A job that is killed goes on with it, whatever it would find another time.
-        parts.state.save()
-    rate = float(f"{open_rate.found:.2g}")
-    return parts._replace(
-        config=dataclasses.replace(parts.config, initial_learning_rate=rate)
-    )
-
-
-def _test_rates(parts: JobParts, open_rate: OpenRate) -> float:
-    """Tries rates, and leaves everything else as it was."""
-    config, variables = parts.config, parts.trainer.variables
-    steps_runner = _build_runner(config, parts, [], math.inf)
-
-    def take_step(rate: float) -> float:
-        open_rate.try_out(rate)
-        return steps_runner.take_step().loss
-
-    before = snapshot.take(variables)
-    try:
-        return range_test.find_rate(
-            config.initial_learning_rate,
-            take_step,
-            max_steps=config.max_steps,
-            secs=60.0 * config.max_minutes or math.inf,
-        )
-    finally:
-        open_rate.try_out(0.0)
-        snapshot.put_back(variables, before)
-
-
-def _plan_steps(parts: JobParts) -> TrainConfig:
-    """Fixes how many steps fit into --max_minutes; see time_budget."""
-    config = parts.config
-    if not config.max_minutes:
-        return config
-    trainer, budget = parts.trainer, parts.state.budget
-    num_examples = len(parts.data.validation.index)
-    eval_images = min(config.num_eval_images, num_examples) or num_examples
-    steps_runner = _build_runner(config, parts, [], math.inf)
-
-    def train() -> int:
-        to_step = min(trainer.num_steps_done + time_budget.MIN_STEPS, config.max_steps)
-        return _train(config, parts, steps_runner, to_step)
-
-    if trainer.planned_steps is None:
-        found = budget.plan(
-            train,
-            eval_steps=eval_images / config.train_batch_size,
-            warmup_steps=config.warmup_steps,
-            max_steps=config.max_steps,
-        )
-        trainer.plan_steps(found)
-        parts.state.save()
-    assert trainer.planned_steps is not None
-    planned = dataclasses.replace(
-        config,
-        max_steps=trainer.planned_steps,
-        train_steps_per_eval=config.train_steps_per_eval
-        or math.ceil(trainer.planned_steps / time_budget.NUM_EVALUATIONS),
-    )
-    parts.resolved["decay_steps"] = planned.max_steps
-    parts.resolved["train_steps_per_eval"] = planned.train_steps_per_eval
-    return planned
 
 
 def _start(parts: JobParts, interruption: Interruption) -> None:
@@ -216,71 +139,20 @@ def _train_and_evaluate(
         if parts.evaluator.model is trainer.model
         else trainer.scored_variables,
         agreement=parts.agreement,
-        part=_part_of(parts, config.resolved_eval_batch_size),
+        part=job_steps.part_of(parts, config.resolved_eval_batch_size),
     )
     observers: list[runner.Observer] = [shown.show]
     if events:
         observers.append(functools.partial(_write_window, events))
-    steps_runner = _build_runner(config, parts, observers, shown.report_secs)
+    steps_runner = job_steps.build_runner(config, parts, observers, shown.report_secs)
 
     return loop.train_and_evaluate(
-        train=functools.partial(_train, config, parts, steps_runner),
+        train=functools.partial(job_steps.train, config, parts, steps_runner),
         evaluate=scores.evaluate,
         eval_steps=_plan_evaluations(config, parts),
         actions=_build_actions(config, parts, events, scores),
         is_done=lambda: _ended_early(config, parts) is not None,
     )
-
-
-def _train(
-    config: TrainConfig, parts: JobParts, steps_runner: runner.Runner, to_step: int
-) -> int:
-    """Trains up to a step, and returns the one that was reached."""
-    batch_flag = f"--micro_batches={parts.micro_batches.count}"
-    with failures.explained(parts.data.training, batch_flag, "raise it"):
-        steps_runner.train(
-            to_step,
-            save=parts.state.save,
-            save_secs=config.checkpoint_secs,
-            is_late=parts.state.budget.is_late,
-        )
-    return parts.trainer.num_steps_done
-
-
-def _build_runner(
-    config: TrainConfig,
-    parts: JobParts,
-    observers: Sequence[runner.Observer],
-    report_secs: float,
-) -> runner.Runner:
-    decode = augmentation.build_decoder(
-        config.augmentation,
-        image_size=config.resolved_image_size,
-        min_area=config.min_crop_area,
-    )
-    return runner.Runner(
-        parts.trainer,
-        pipeline.TrainingInput(
-            parts.data.training,
-            parts.data.order,
-            image_size=config.resolved_image_size,
-            batch_size=config.train_batch_size,
-            seed=config.seed,
-            decode=decode,
-            part=_part_of(parts, config.train_batch_size),
-        ),
-        micro_batches=parts.micro_batches,
-        agreement=parts.agreement,
-        profiler=parts.profiler,
-        record=parts.state.curve.add,
-        observers=observers,
-        report_secs=report_secs,
-    )
-
-
-def _part_of(parts: JobParts, batch_size: int) -> pipeline.Part:
-    rows = distribution.process_rows(parts.strategy, batch_size)
-    return pipeline.Part(rows, is_shared=not parts.team.is_alone)
 
 
 def _ended_early(config: TrainConfig, parts: JobParts) -> str | None:

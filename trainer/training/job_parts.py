@@ -31,6 +31,7 @@ from trainer.training import (
     steps,
     team,
 )
+from trainer.training.evaluator import Evaluator
 from trainer.training.interruption import Interruption
 from trainer.training.layout import JobLayout, own_layout
 
@@ -47,7 +48,7 @@ class JobParts(NamedTuple):
     known: index_cache.IndexCache
     data: inputs.Inputs
     trainer: steps.Trainer
-    evaluator: steps.Evaluator
+    evaluator: Evaluator
     micro_batches: micro_batches.MicroBatches
     state: job_state.JobState
     start: start.Start
@@ -193,7 +194,7 @@ def _build_steps(
     *,
     precision: str,
     finds_rate: bool,
-) -> tuple[steps.Trainer, steps.Evaluator]:
+) -> tuple[steps.Trainer, Evaluator]:
     with strategy.scope():
         trained = scored = build_model(precision)
         if precision != "float32" or config.moving_average_decay:
@@ -206,7 +207,7 @@ def _build_steps(
             class_weights=_weigh_classes(config, data),
             finds_rate=finds_rate,
         )
-        return trainer, steps.Evaluator(config, scored, strategy)
+        return trainer, Evaluator(config, scored, strategy)
 
 
 def _weigh_classes(config: TrainConfig, data: inputs.Inputs) -> np.ndarray | None:

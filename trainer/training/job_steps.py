@@ -1,0 +1,83 @@
+"""The steps of a job on its training data."""
+
+from collections.abc import Sequence
+
+from trainer.config import TrainConfig
+from trainer.data import augmentation, pipeline
+from trainer.training import distribution, failures, runner
+from trainer.training.job_parts import JobParts
+
+
+def build_runner(
+    config: TrainConfig,
+    parts: JobParts,
+    observers: Sequence[runner.Observer],
+    report_secs: float,
+) -> runner.Runner:
+    """Builds what takes the steps of a job.
+
+    Args:
+        config: The job, as it is carried out.
+        parts: What it is made of.
+        observers: See Runner.
+        report_secs: See Runner.
+    """
+    decode = augmentation.build_decoder(
+        config.augmentation,
+        image_size=config.resolved_image_size,
+        min_area=config.min_crop_area,
+    )
+    return runner.Runner(
+        parts.trainer,
+        pipeline.TrainingInput(
+            parts.data.training,
+            parts.data.order,
+            image_size=config.resolved_image_size,
+            batch_size=config.train_batch_size,
+            seed=config.seed,
+            decode=decode,
+            part=part_of(parts, config.train_batch_size),
+        ),
+        micro_batches=parts.micro_batches,
+        agreement=parts.agreement,
+        profiler=parts.profiler,
+        record=parts.state.curve.add,
+        observers=observers,
+        report_secs=report_secs,
+    )
+
+
+def train(
+    config: TrainConfig, parts: JobParts, steps_runner: runner.Runner, to_step: int
+) -> int:
+    """Trains up to a step, or until the time of the job is over.
+
+    Args:
+        config: The job, as it is carried out.
+        parts: What it is made of.
+        steps_runner: Takes the steps.
+        to_step: Step to stop at.
+
+    Returns:
+        The step that was reached.
+    """
+    batch_flag = f"--micro_batches={parts.micro_batches.count}"
+    with failures.explained(parts.data.training, batch_flag, "raise it"):
+        steps_runner.train(
+            to_step,
+            save=parts.state.save,
+            save_secs=config.checkpoint_secs,
+            is_late=parts.state.budget.is_late,
+        )
+    return parts.trainer.num_steps_done
+
+
+def part_of(parts: JobParts, batch_size: int) -> pipeline.Part:
+    """The rows of each batch that this process reads.
+
+    Args:
+        parts: Who takes part in the job.
+        batch_size: Rows of all processes together.
+    """
+    rows = distribution.process_rows(parts.strategy, batch_size)
+    return pipeline.Part(rows, is_shared=not parts.team.is_alone)
