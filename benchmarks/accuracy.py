@@ -26,9 +26,9 @@ import turns
 HERE = pathlib.Path(__file__).resolve().parent
 OURS = "this project, lite0 weights"
 RECIPE = "this project, lite0 weights, --recipe=auto"
-SCRATCH = "this project, from scratch"
+SCRATCH = "this project, ResNet-18 at 96 pixels from scratch"
 TIMM = "timm, lite0 weights"
-KERAS = "keras.applications fit, from scratch"
+KERAS = "keras.applications fit, EfficientNet-B0 from scratch"
 PROBE = "linear probe on frozen lite0 features"
 # Seeds of each.
 RUNS = {OURS: 3, RECIPE: 3, SCRATCH: 1, TIMM: 3, KERAS: 1, PROBE: 1}
@@ -146,7 +146,7 @@ def _run_ours(
     choices = {
         OURS: ["--model_type=efficientnet-lite0"],
         RECIPE: ["--model_type=efficientnet-lite0", "--recipe=auto"],
-        SCRATCH: ["--recipe=auto"],
+        SCRATCH: ["--model_type=resnet-18", "--image_size=96", "--recipe=auto"],
     }[name]
     weights = (
         [] if name == SCRATCH else [f"--pretrained_checkpoint_path={flags.weights}"]
