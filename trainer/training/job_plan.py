@@ -4,13 +4,13 @@ import dataclasses
 import math
 
 from trainer.config import TrainConfig
-from trainer.training import job_steps, range_test, snapshot, time_budget
+from trainer.training import job_steps, rate_range, snapshot, time_budget
 from trainer.training.job_parts import JobParts
 from trainer.training.open_rate import OpenRate
 
 
 def find_rate(parts: JobParts) -> JobParts:
-    """Fixes the learning rate that a recipe left open; see range_test.
+    """Fixes the learning rate that a recipe left open; see rate_range.
 
     Args:
         parts: The job before its first step, or restored.
@@ -42,7 +42,7 @@ def _test_rates(parts: JobParts, open_rate: OpenRate) -> float:
 
     before = snapshot.take(variables)
     try:
-        return range_test.find_rate(
+        return rate_range.find_rate(
             config.initial_learning_rate,
             take_step,
             max_steps=config.max_steps,

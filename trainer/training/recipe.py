@@ -4,7 +4,7 @@ Two things ask for them: pretrained weights without a word on the learning rate,
 have a recipe for fine-tuning, and `--recipe=auto`, which looks at the data, the device
 and the time as well. They are chosen by measurement (docs/adr/0021-fine-tuning.md), and
 take the place of defaults only: what the command says stays. Only the learning rate of
-`--recipe=auto` is looked at again, once, before step 0 (range_test.py).
+`--recipe=auto` is looked at again, once, before step 0 (rate_range.py).
 """
 
 import dataclasses

@@ -3,7 +3,7 @@ import math
 
 import pytest
 
-from trainer.training import range_test
+from trainer.training import rate_range
 
 RATE = 0.01
 
@@ -27,11 +27,11 @@ class Network:
 
 
 def find(network, *, max_steps=10_000, secs=math.inf):
-    return range_test.find_rate(RATE, network.take_step, max_steps=max_steps, secs=secs)
+    return rate_range.find_rate(RATE, network.take_step, max_steps=max_steps, secs=secs)
 
 
 def test_rates_rise_by_one_factor_around_that_of_the_recipe():
-    rates = range_test.plan_rates(RATE, 21)
+    rates = rate_range.plan_rates(RATE, 21)
     assert rates[0] == pytest.approx(RATE / 16)
     assert rates[10] == pytest.approx(RATE)
     assert rates[-1] == pytest.approx(16 * RATE)
@@ -47,7 +47,7 @@ def test_it_keeps_clear_of_the_rate_at_which_the_loss_rises(risen, caplog):
     # Little higher was tried.
     last = network.rates[-1]
     assert 4 * RATE < last < 8 * RATE
-    assert found == float(f"{last / range_test.MARGIN:.2g}")
+    assert found == float(f"{last / rate_range.MARGIN:.2g}")
     assert f"--initial_learning_rate={found:.2g} | range test: the loss rises" in (
         caplog.text
     )
@@ -59,7 +59,7 @@ def test_it_keeps_clear_of_the_rate_at_which_the_loss_rises(risen, caplog):
     [(0.01, 0.25), (4.0, 0.5), (7.2, 0.9), (8.0, 1.0), (16.0, 1.0), (None, 1.0)],
 )
 def test_it_lowers_what_is_too_high_and_raises_nothing(limit, expected):
-    found = range_test.choose(RATE, limit and limit * RATE)
+    found = rate_range.choose(RATE, limit and limit * RATE)
     assert found == pytest.approx(expected * RATE)
 
 
@@ -68,7 +68,7 @@ def test_a_single_high_loss_is_no_end():
     network = Network()
     network.take_step = lambda rate: network.rates.append(rate) or next(losses)
     assert find(network) == RATE
-    assert len(network.rates) == range_test.NUM_STEPS
+    assert len(network.rates) == rate_range.NUM_STEPS
 
 
 @pytest.mark.parametrize(("max_steps", "expected"), [(499, 0), (700, 28), (9999, 40)])
@@ -83,6 +83,6 @@ def test_it_takes_a_small_share_of_the_steps(max_steps, expected, caplog):
 @pytest.mark.parametrize(("secs", "expected"), [(10, 3), (300, 3 + 24), (9999, 3 + 40)])
 def test_it_takes_a_small_share_of_the_time(secs, expected, monkeypatch):
     network = Network(secs=0.5)
-    monkeypatch.setattr(range_test, "time", network)
+    monkeypatch.setattr(rate_range, "time", network)
     find(network, secs=secs)
     assert len(network.rates) == expected
