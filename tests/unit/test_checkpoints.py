@@ -1,4 +1,5 @@
 import os
+import threading
 
 import pytest
 import tensorflow as tf
@@ -29,6 +30,37 @@ def test_the_newest_checkpoint_comes_back(tmp_path):
     save(tmp_path, 5, 12)
     assert restore(tmp_path) == ({"step": 12}, [12.0, 12.0])
     assert checkpoints.read_job_state(str(tmp_path)) == {"step": 12}
+
+
+def test_training_goes_on_while_the_values_of_then_are_written(tmp_path, monkeypatch):
+    saved, variables = build(tmp_path, 5.0)
+    kernel, goes_on = variables["layer/kernel"], threading.Event()
+    write = checkpoints.Checkpoints._write
+
+    def write_late(*arguments):
+        assert goes_on.wait(60)
+        write(*arguments)
+
+    monkeypatch.setattr(checkpoints.Checkpoints, "_write", write_late)
+    saved.save(5, {"step": 5}, waits=False)
+    tf.function(lambda: kernel.assign_add([1.0, 1.0]))()
+    tf.raw_ops.ResourceApplyGradientDescent(
+        var=kernel.handle, alpha=1.0, delta=[1.0, 1.0]
+    )
+    kernel.assign([7.0, 7.0])
+    assert checkpoints.list_steps(str(tmp_path)) == []
+    goes_on.set()
+    saved.wait()
+    assert restore(tmp_path) == ({"step": 5}, [5.0, 5.0])
+
+
+def test_what_goes_wrong_behind_is_raised_by_the_next_call(tmp_path):
+    directory = tmp_path / "checkpoints"
+    saved, _ = build(directory)
+    directory.write_text("a file where the folder should be")
+    saved.save(5, {}, waits=False)
+    with pytest.raises(errors.StorageError, match="checkpoints"):
+        saved.save(6, {})
 
 
 def test_without_a_checkpoint_nothing_changes(tmp_path):

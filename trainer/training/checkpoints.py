@@ -12,6 +12,7 @@ import logging
 import os
 import re
 from collections.abc import Iterator, Mapping
+from concurrent import futures
 from typing import Any
 
 import tensorflow as tf
@@ -31,18 +32,46 @@ class Checkpoints:
     def __init__(self, directory: str, variables: Mapping[str, tf.Variable]) -> None:
         self._directory = directory
         self._variables = dict(variables)
+        self._writer = futures.ThreadPoolExecutor(1, "checkpoint")
+        self._pending: futures.Future[None] | None = None
         storage.remove_stale_staging(directory)
 
-    def save(self, step: int, job_state: Mapping[str, Any]) -> None:
+    def save(
+        self, step: int, job_state: Mapping[str, Any], *, waits: bool = True
+    ) -> None:
         """Writes a checkpoint, whole or not at all, and prunes old ones.
 
         Args:
             step: Steps done; part of the name.
             job_state: What belongs to these weights and is no variable; JSON.
+            waits: Whether all is in place on return. Else the values of now are written
+                while training goes on, and what goes wrong is raised by the next call.
+
+        Raises:
+            StorageError: If it can't be written.
         """
-        names = [*self._variables, JOB_STATE]
-        tensors = [variable.read_value() for variable in self._variables.values()]
-        tensors.append(tf.constant(json.dumps(job_state)))
+        self.wait()
+        # A tensor that is read shares its variable's buffer, and stays what it is: the
+        # next update of the variable finds that, and takes another buffer.
+        tensors = {
+            name: variable.read_value() for name, variable in self._variables.items()
+        }
+        tensors[JOB_STATE] = tf.constant(json.dumps(job_state))
+        self._pending = self._writer.submit(self._write, step, tensors)
+        if waits:
+            self.wait()
+
+    def wait(self) -> None:
+        """Waits until all that was saved is in place.
+
+        Raises:
+            StorageError: If it can't be written.
+        """
+        pending, self._pending = self._pending, None
+        if pending:
+            pending.result()
+
+    def _write(self, step: int, tensors: Mapping[str, Any]) -> None:
         name = f"{PREFIX}{step}"
         with (
             _explained(self._directory),
@@ -50,9 +79,9 @@ class Checkpoints:
         ):
             tf.raw_ops.SaveV2(
                 prefix=os.path.join(staging, name),
-                tensor_names=names,
-                shape_and_slices=[""] * len(names),
-                tensors=tensors,
+                tensor_names=list(tensors),
+                shape_and_slices=[""] * len(tensors),
+                tensors=list(tensors.values()),
             )
             storage.publish_files(staging, self._directory, marker=f"{name}.index")
         steps = list_steps(self._directory)

@@ -104,8 +104,8 @@ class JobState:
         self._check_identity()
         return self._checkpoints.restore()
 
-    def save(self) -> None:
-        """Writes a checkpoint, if this is the chief."""
+    def save(self, *, waits: bool = True) -> None:
+        """Writes a checkpoint, if this is the chief; see Checkpoints.save."""
         if self._checkpoints is None:
             return
         step = self._trainer.num_steps_done
@@ -122,13 +122,16 @@ class JobState:
                     split: bad.export() for split, bad in self._bad_records.items()
                 },
             },
+            waits=waits,
         )
         self._saved_step = step
 
     def save_if_changed(self) -> None:
-        """Writes a checkpoint if steps were taken since the last one."""
+        """Writes a checkpoint if steps were taken since the last one, and waits."""
         if self._trainer.num_steps_done != self._saved_step:
             self.save()
+        elif self._checkpoints:
+            self._checkpoints.wait()
 
     def _check_identity(self) -> None:
         content = checkpoints.read_job_state(self._directory) or {}

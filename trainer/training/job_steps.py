@@ -1,5 +1,6 @@
 """The steps of a job on its training data."""
 
+import functools
 from collections.abc import Sequence
 
 from trainer.config import TrainConfig
@@ -65,7 +66,7 @@ def train(
     with failures.explained(parts.data.training, batch_flag, "raise it"):
         steps_runner.train(
             to_step,
-            save=parts.state.save,
+            save=functools.partial(parts.state.save, waits=False),
             save_secs=config.checkpoint_secs,
             is_late=parts.state.budget.is_late,
         )
