@@ -1,15 +1,13 @@
 """Where the SavedModel of a job may be."""
 
-import http.server
 import io
 import pathlib
 import tarfile
 import tempfile
-import threading
 
 import pytest
 
-from tests import feature_vectors
+from tests import feature_vectors, hub_server
 from trainer import errors
 from trainer.models import hub
 
@@ -29,34 +27,10 @@ def archive(folder, tmp_path_factory):
     return path
 
 
-class _Handler(http.server.BaseHTTPRequestHandler):
-    """Answers as tfhub.dev does: it redirects to where the archive is."""
-
-    def do_GET(self):
-        self.server.paths.append(self.path)
-        if self.path == "/google/vector/1?tf-hub-format=compressed":
-            self.send_response(302)
-            self.send_header("Location", "/store/vector.tar.gz")
-            self.end_headers()
-        elif self.path == "/store/vector.tar.gz":
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(self.server.content)
-        else:
-            self.send_error(404)
-
-    def log_message(self, *_):
-        pass
-
-
 @pytest.fixture
 def server(archive):
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as found:
-        found.paths, found.content = [], archive.read_bytes()
-        found.address = f"http://127.0.0.1:{found.server_port}"
-        threading.Thread(target=found.serve_forever, daemon=True).start()
+    with hub_server.serving(archive.read_bytes()) as found:
         yield found
-        found.shutdown()
 
 
 def read_variant(handle):

@@ -123,7 +123,8 @@ class TrainConfig(CopiesFiles, KnowsGiven):
         "Weights to start from: checkpoints/ of another job, a checkpoint of "
         "tensorflow/tpu, a .pth or .safetensors of timm, torchvision or "
         "efficientnet_pytorch, a .h5, .weights.h5 or .keras of keras.applications, a "
-        "folder with a KerasHub preset or a SavedModel, or the word imagenet, which "
+        "folder with a KerasHub preset, a SavedModel (its folder, a .tar.gz of it or "
+        "an https:// address such as tfhub.dev's), or the word imagenet, which "
         "downloads. What they lack or have in another shape starts at random. "
         "Default: all at random.",
     )

@@ -109,8 +109,9 @@ def _problems(description: Description, train: config.TrainConfig) -> Iterator[s
         "hub_handle",
     ):
         path = getattr(train, flag)
-        is_web = flag == "hub_handle" and path.startswith(("https://", "http://"))
-        is_named = path in ("", config.IMAGENET) or is_web
+        is_model = flag in ("pretrained_checkpoint_path", "hub_handle")
+        is_address = is_model and path.startswith(("https://", "http://"))
+        is_named = path in ("", config.IMAGENET) or is_address
         if not is_named and not storage.takes_whole_files(path):
             yield f"--{flag} must be on gs:// for Vertex AI, got {path}."
 

@@ -14,10 +14,9 @@ import tensorflow as tf
 
 from trainer import saved_models, storage
 from trainer.models.hub.inference import InferenceGraph
-from trainer.models.hub.unusable import UnusableError
 from trainer.models.normalization import Normalization
 from trainer.models.variant import Variant
-from trainer.saved_models import harmless_ops
+from trainer.saved_models import UnusableError, harmless_ops
 
 # 0..1, as tf.image.convert_image_dtype makes pixels.
 UNIT = Normalization((0.0,) * 3, (255.0,) * 3)

@@ -10,7 +10,7 @@ from typing import Any
 import tensorflow as tf
 from tensorflow.python.framework import convert_to_constants
 
-from trainer.models.hub.unusable import UnusableError
+from trainer.saved_models import UnusableError
 
 
 class InferenceGraph:

@@ -4,9 +4,8 @@ import contextlib
 from collections.abc import Iterator
 
 from trainer import errors, saved_models
-from trainer.models.hub import source
 from trainer.models.hub.feature_vector import FeatureVector
-from trainer.models.hub.unusable import UnusableError
+from trainer.saved_models import UnusableError
 
 
 @contextlib.contextmanager
@@ -25,7 +24,7 @@ def opened(handle: str) -> Iterator[FeatureVector]:
     with contextlib.ExitStack() as stack:
         place = handle
         try:
-            place = stack.enter_context(source.local_copy(handle))
+            place = stack.enter_context(saved_models.local_copy(handle))
             local_dir = stack.enter_context(saved_models.checked_copy(place))
             found = FeatureVector(handle, local_dir)
         except UnusableError as error:

@@ -2,7 +2,7 @@
 
 import logging
 
-from trainer import config, errors, storage
+from trainer import config, errors, saved_models
 from trainer.models.pretrained import (
     imagenet_weights,
     keras_file,
@@ -28,7 +28,7 @@ def read_weights(path: str, model_type: str) -> Weights:
     """
     try:
         weights = _read(path, model_type)
-    except UnreadableError as error:
+    except (UnreadableError, saved_models.UnusableError) as error:
         raise errors.ConfigError(
             f"--pretrained_checkpoint_path={path} {error}."
         ) from error
@@ -39,10 +39,9 @@ def read_weights(path: str, model_type: str) -> Weights:
 
 
 def _read(path: str, model_type: str) -> Weights:
-    if "://" in path and not storage.is_gs(path):
-        raise UnreadableError(
-            "is a web address; download what is there, unpack it, and give its path"
-        )
+    if saved_models.is_packed(path):
+        with saved_models.local_copy(path) as folder:
+            return saved_model.read_saved_model(folder, model_type, name=path)
     torch_path = timm_config.find_weights(path)
     if torch_path.endswith(torch_weights.SUFFIXES):
         return torch_weights.read_torch_weights(torch_path, model_type)

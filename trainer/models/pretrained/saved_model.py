@@ -19,20 +19,25 @@ def is_saved_model(path: str) -> bool:
     return storage.find_size(os.path.join(path, FILE)) is not None
 
 
-def read_saved_model(path: str, model_type: str) -> Weights:
+def read_saved_model(path: str, model_type: str, *, name: str = "") -> Weights:
     """Reads the variables of a SavedModel that has tensorflow/tpu's names, or ours.
 
     Args:
-        path: A folder that `is_saved_model`.
+        path: Its folder.
         model_type: A key of config.MODEL_IMAGE_SIZES.
+        name: What the user calls it, if that is not its path.
 
     Raises:
-        UnreadableError: If it has no variables, or they can't be read.
+        UnreadableError: If it is none, has no variables, or they can't be read.
     """
     prefix = os.path.join(path, PREFIX)
     if storage.find_size(f"{prefix}.index") is None:
+        if not is_saved_model(path):
+            raise UnreadableError(
+                f"has no {FILE}; give the address or the archive of a SavedModel"
+            )
         raise UnreadableError(
             "is a SavedModel without variables, as jobs export them; give the "
             "checkpoints/ of the job that it is from"
         )
-    return tf_checkpoint.read_checkpoint(prefix, model_type)
+    return tf_checkpoint.read_checkpoint(prefix, model_type, name=name)

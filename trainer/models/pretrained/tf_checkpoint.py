@@ -28,13 +28,14 @@ OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 UNREADABLE = (tf.errors.OpError, ValueError, LookupError, RuntimeError, TypeError)
 
 
-def read_checkpoint(path: str, model_type: str) -> Weights:
+def read_checkpoint(path: str, model_type: str, *, name: str = "") -> Weights:
     """Reads a checkpoint of this project or of tensorflow/tpu.
 
     Args:
         path: A checkpoint's prefix, one of its files, or a directory of checkpoints,
             of which the newest is taken.
         model_type: A key of config.MODEL_IMAGE_SIZES.
+        name: What the user calls it, if that is not its path.
 
     Raises:
         UnreadableError: If there is no checkpoint, or it is damaged.
@@ -44,7 +45,7 @@ def read_checkpoint(path: str, model_type: str) -> Weights:
         job_variant = _find_variant(reader, model_type)
     if tpu_names.is_tpu_checkpoint(tensors):
         renamed = tpu_names.rename_tpu(tensors, model_type)
-        variant = tpu_names.find_variant(path, model_type)
+        variant = tpu_names.find_variant(name or path, model_type)
         return Weights(renamed, variant, "variables of tensorflow/tpu")
     origin = "variables under the names of this project"
     return Weights(tensors, job_variant, origin)

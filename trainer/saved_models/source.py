@@ -1,4 +1,4 @@
-"""--hub_handle -> a folder: as it is, unpacked from an archive, or downloaded.
+"""Where a SavedModel is -> a folder: as it is, unpacked, or downloaded.
 
 TensorFlow Hub's protocol is one GET: of an address with `tf-hub-format=compressed`
 comes an archive of the SavedModel. Its library is not used, since it imports a second
@@ -15,7 +15,7 @@ import urllib.request
 from collections.abc import Iterator
 
 from trainer import storage
-from trainer.models.hub.unusable import UnusableError
+from trainer.saved_models.unusable import UnusableError
 
 ARCHIVES = (".tar.gz", ".tgz", ".tar")
 SCHEMES = ("http", "https")
@@ -26,12 +26,18 @@ TIMEOUT_SECS = 30
 PART_BYTES = 2**20
 
 
+def is_packed(handle: str) -> bool:
+    """Whether it is an archive, or an address, in the place of a folder."""
+    is_address = "://" in handle and not storage.is_gs(handle)
+    return is_address or handle.endswith(ARCHIVES)
+
+
 @contextlib.contextmanager
 def local_copy(handle: str) -> Iterator[str]:
     """A folder, local or on gs://, that should hold a SavedModel.
 
     Args:
-        handle: What --hub_handle may be.
+        handle: A folder or an archive of it, each local or on gs://, or an address.
 
     Raises:
         StorageError: If the archive can't be read.
