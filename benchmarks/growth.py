@@ -4,7 +4,7 @@
     python benchmarks/growth.py --sections=records --records=1000,1000000
 
 Each row is one ResNet-18 job on synthetic pictures, a process of its own: seconds until
-all data is checked and the model built, seconds a step, seconds of an evaluation of 32
+all data is checked, seconds a step, seconds of an evaluation of 32
 images, peak memory. `--plot` draws the rows of `records`.
 """
 
@@ -175,7 +175,7 @@ def _find_ports(number: int) -> list[int]:
 
 
 def _print_head(name: str) -> None:
-    print(f"\n| {name} | ready, s | ms a step | evaluation, s | peak memory, MB |")
+    print(f"\n| {name} | checked, s | ms a step | evaluation, s | peak memory, MB |")
     print("|---|---|---|---|---|")
 
 
@@ -196,7 +196,7 @@ def _plot(rows: Sequence[tuple[int, JobCosts]], path: str) -> None:
     numbers = [number for number, _ in rows]
     figure, axes = pyplot.subplots(1, 3, figsize=(10, 3), layout="constrained")
     series = {
-        "seconds until the first step": [one.ready_secs for _, one in rows],
+        "seconds until all is checked": [one.ready_secs for _, one in rows],
         "milliseconds a step": [1000 * one.step_secs for _, one in rows],
         "peak memory, MB": [one.peak_bytes / 1e6 for _, one in rows],
     }

@@ -15,17 +15,17 @@ import turns
 
 # The line that says that all checks are done, and the first one of training.
 READY = re.compile(r"^\S+ job +\|")
-TRAINING = re.compile(r"^\S+ train +\|")
-# Steps of the first calls build graphs and warm up.
-LEFT_OUT_POINTS = 3
+TRAINING = re.compile(r"^\S+ train +\| step (\d+)/")
+# Calls after the first one that still warm up.
+LEFT_OUT_POINTS = 2
 
 
 class JobCosts(NamedTuple):
     """What a job took.
 
     Attributes:
-        ready_secs: Until data and flags were checked and the model was built.
-        first_step_secs: Until the first step was reported.
+        ready_secs: Until data and flags were checked.
+        first_step_secs: Until the first step was done, graphs and all.
         step_secs: Median of the steps after the first ones.
         wait_share: Of the time of these steps, what they waited for data, 0..1.
         evaluation_secs: Of the last evaluation.
@@ -71,23 +71,28 @@ class Job:
         Raises:
             SystemExit: If it failed; its log is the message.
         """
-        seen: dict[str, float] = {}
+        ready_secs = reported_secs = reported_step = 0.0
         lines = []
         for line in self._process.stdout or ():
             lines.append(line)
-            for name, pattern in (("ready", READY), ("first", TRAINING)):
-                if name not in seen and pattern.match(line):
-                    seen[name] = time.perf_counter() - self._started_at
+            if not ready_secs and READY.match(line):
+                ready_secs = time.perf_counter() - self._started_at
+            if not reported_secs and (match := TRAINING.match(line)):
+                reported_secs = time.perf_counter() - self._started_at
+                reported_step = int(match[1])
         peak_bytes = self._end("".join(lines))
-        points = self._read_points()
+        _, *others = self._read_points()
+        # The line came some steps after the first one.
+        later_secs = sum(one["secs"] for one in others if one["step"] <= reported_step)
+        points = others[LEFT_OUT_POINTS:]
         step_secs = [one["secs"] / one["num_steps"] for one in points]
         waited, spent = (
             sum(one[key] for one in points) for key in ("wait_secs", "secs")
         )
         metrics = json.loads((self._job_dir / "metrics.json").read_text())
         return JobCosts(
-            ready_secs=seen["ready"],
-            first_step_secs=seen["first"],
+            ready_secs=ready_secs,
+            first_step_secs=reported_secs - later_secs,
             step_secs=statistics.median(step_secs),
             wait_share=waited / spent,
             evaluation_secs=metrics["evaluations"][-1]["secs"],
@@ -113,4 +118,4 @@ class Job:
 
     def _read_points(self) -> list[dict[str, float]]:
         lines = (self._job_dir / "training.jsonl").read_text().splitlines()
-        return [json.loads(line) for line in lines][LEFT_OUT_POINTS:]
+        return [json.loads(line) for line in lines]

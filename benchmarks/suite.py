@@ -100,9 +100,7 @@ SECTIONS = {
     "records": Section(
         "The index of a million records", "", ("records.py", "--rounds=1")
     ),
-    "start-end": Section(
-        "Start and end", "", ("start_end.py", FILES.replace("train-*", "validation-*"))
-    ),
+    "start-end": Section("Start and end", "", ("start_end.py", FILES)),
     "growth": Section(
         "How cost grows",
         "With more records, steps and evaluations stay as they are; checking the data "
