@@ -24,10 +24,10 @@ class _Deadline(keras.callbacks.Callback):
         self._epoch_secs = 0.0
         self.best, self.weights = 0.0, None
 
-    def on_epoch_begin(self, *_: Any) -> None:
+    def on_epoch_begin(self, *_: Any, **__: Any) -> None:
         self._begin = time.monotonic()
 
-    def on_train_batch_end(self, *_: Any) -> None:
+    def on_train_batch_end(self, *_: Any, **__: Any) -> None:
         if time.monotonic() > self._end:
             self.model.stop_training = True
 

@@ -55,7 +55,7 @@ class _Stopwatch(keras.callbacks.Callback):
         self._num_steps, self._started_at = -stopwatch.WARM_UP_STEPS, 0.0
         self.steps_a_second = 0.0
 
-    def on_train_batch_end(self, *_: Any) -> None:
+    def on_train_batch_end(self, *_: Any, **__: Any) -> None:
         self._num_steps += 1
         if self._num_steps == 0:
             self._started_at = time.perf_counter()
