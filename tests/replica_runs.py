@@ -18,6 +18,17 @@ from trainer.training.evaluator import Evaluator
 
 NUM_CLASSES, SIDE, BATCH_SIZE = 5, 16, 8
 
+# What could differ between replicas, or parts of a batch.
+MIXED = {
+    "mixup_alpha": 0.4,
+    "cutmix_alpha": 1.0,
+    "random_erasing": 0.5,
+    "class_weights": [0.5, 1.0, 2.0, 1.5, 0.7],
+    "gradient_clip_norm": 0.5,
+    "layer_lr_decay": 0.7,
+    "moving_average_decay": 0.9,
+}
+
 
 def build_model(precision):
     builder = layers.LayerBuilder(

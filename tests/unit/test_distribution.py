@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests import feature_vectors
+from tests import feature_vectors, replica_runs
 from trainer import config, errors
 from trainer.models import factory, replicas
 from trainer.training import cluster, distribution, steps, tpu
@@ -28,15 +28,6 @@ def run(tmp_path, **options):
     return found
 
 
-MIXED = {
-    "mixup_alpha": 0.4,
-    "cutmix_alpha": 1.0,
-    "random_erasing": 0.5,
-    "class_weights": [0.5, 1.0, 2.0, 1.5, 0.7],
-    "gradient_clip_norm": 0.5,
-    "layer_lr_decay": 0.7,
-    "moving_average_decay": 0.9,
-}
 HEAD_ONLY = {
     "fine_tune": "head",
     "freeze_batch_norm": "true",
@@ -50,13 +41,13 @@ HEAD_ONLY = {
     [
         (3, {"optimizer_type": "momentum"}, "float32", 1e-4),
         (2, {"optimizer_type": "rmsprop"}, "float16", 2e-2),
-        (3, MIXED, "float32", 1e-4),
+        (3, replica_runs.MIXED, "float32", 1e-4),
         (2, {"freeze_batch_norm": "true"}, "float32", 1e-4),
         (2, HEAD_ONLY, "float32", 1e-4),
         # Replicas take turns with their micro-batches: batch norm sees other parts.
         (
             2,
-            {**MIXED, "freeze_batch_norm": "true", "micro_batches": "4"},
+            {**replica_runs.MIXED, "freeze_batch_norm": "true", "micro_batches": "4"},
             "float32",
             1e-4,
         ),

@@ -11,15 +11,6 @@ from trainer import config, errors, flags
 from trainer.models import layers, replicas
 from trainer.training import distribution, micro_batches, steps
 
-MIXED = {
-    "mixup_alpha": 0.4,
-    "cutmix_alpha": 1.0,
-    "random_erasing": 0.5,
-    "class_weights": [0.5, 1.0, 2.0, 1.5, 0.7],
-    "gradient_clip_norm": 0.5,
-    "moving_average_decay": 0.9,
-}
-
 
 def train(**options):
     """With stochastic depth, dropout, weight decay and rows that do not count."""
@@ -32,7 +23,7 @@ def train(**options):
 @pytest.mark.parametrize(
     ("flags", "tolerance", "count"),
     [
-        (MIXED, 1e-5, 2),
+        (replica_runs.MIXED, 1e-5, 2),
         ({"precision": "float16", "optimizer_type": "rmsprop"}, 2e-2, 4),
         ({"fine_tune": "head"}, 1e-5, 8),
     ],
