@@ -1,10 +1,23 @@
 """Virtual environments of the peers, which could not share one with this project."""
 
+import argparse
 import pathlib
 import subprocess
 import sys
 
+import turns
+
 LOCKS = pathlib.Path(__file__).resolve().parent / "peers"
+
+
+def add_flag(parser: argparse.ArgumentParser) -> None:
+    """Adds --peers_dir, the folder for `find`."""
+    parser.add_argument(
+        "--peers_dir",
+        type=pathlib.Path,
+        default=turns.ROOT / "build" / "peers",
+        help="where the peers' virtual environments are made",
+    )
 
 
 def find(peer: str, folder: pathlib.Path) -> str:

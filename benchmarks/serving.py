@@ -65,12 +65,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--seconds", type=float, default=8, help="length of one measurement"
     )
-    parser.add_argument(
-        "--peers_dir",
-        type=pathlib.Path,
-        default=turns.ROOT / "build" / "peers",
-        help="where PyTorch's virtual environment is made",
-    )
+    peer_pythons.add_flag(parser)
     parser.add_argument("--measure", choices=MODES, help=argparse.SUPPRESS)
     return parser.parse_args(argv)
 

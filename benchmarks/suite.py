@@ -150,12 +150,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--work_dir", type=pathlib.Path, default=turns.ROOT / "build" / "benchmarks"
     )
-    parser.add_argument(
-        "--peers_dir",
-        type=pathlib.Path,
-        default=turns.ROOT / "build" / "peers",
-        help="where the peers' virtual environments are made",
-    )
+    peer_pythons.add_flag(parser)
     parser.add_argument("--sections", default=",".join(SECTIONS))
     return parser.parse_args(argv)
 

@@ -94,12 +94,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--training_data_path", help="TFRecord files: measure the job's input as well"
     )
-    parser.add_argument(
-        "--peers_dir",
-        type=pathlib.Path,
-        default=turns.ROOT / "build" / "peers",
-        help="where the peers' virtual environments are made",
-    )
+    peer_pythons.add_flag(parser)
     return parser.parse_args(argv)
 
 
