@@ -32,6 +32,7 @@ import turns
 from stopwatch import Case
 from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
+from trainer import environment
 from trainer.models import convolution, layers
 
 MATRIX_SIDE, COPY_BYTES, REPEATS = 2048, 256 * 2**20, 10
@@ -59,6 +60,8 @@ class Work(NamedTuple):
 
 def main(argv: Sequence[str]) -> int:
     """Prints a Markdown table a case."""
+    # As a job's process begins.
+    environment.keep_freed_memory()
     flags = _parse(argv)
     peak, bandwidth = _measure_peak(), _measure_bandwidth()
     print(turns.describe_machine())

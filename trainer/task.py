@@ -103,6 +103,7 @@ def _run(argv: list[str]) -> int:
     word = words.WORDS[name]
     job = flags.parse([*_given_by_surroundings(name), *argv], word.config_class)
     environment.check_temporary_dir()
+    environment.keep_freed_memory()
     environment.quiet_tensorflow()
     environment.plain_gcsfs()
     return word.run(job) or EXIT_OK

@@ -163,3 +163,56 @@ def test_a_process_knows_how_long_it_runs():
     first = environment.process_secs()
     assert 0 < first < 36_000
     assert environment.process_secs() >= first
+
+
+# Prints whether memory is kept, and how many pages ten blocks of 64 MB were given.
+COUNT_PAGES = """
+import ctypes, resource
+from trainer import environment
+kept = environment.keep_freed_memory()
+libc, size = ctypes.CDLL(None), 2**26
+libc.malloc.restype = ctypes.c_void_p
+def use():
+    block = ctypes.c_void_p(libc.malloc(ctypes.c_size_t(size)))
+    ctypes.memset(block, 1, size)
+    libc.free(block)
+use()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(10):
+    use()
+print(int(kept), resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+def count_pages(**variables):
+    own = {key: value for key, value in os.environ.items() if "MALLOC" not in key}
+    own.pop("GLIBC_TUNABLES", None)
+    done = subprocess.run(
+        [sys.executable, "-c", COUNT_PAGES],
+        env={**own, **variables},
+        stdout=subprocess.PIPE,
+        check=True,
+        text=True,
+    )
+    kept, pages = done.stdout.split()
+    return bool(int(kept)), int(pages)
+
+
+def test_freed_memory_is_used_again():
+    kept, pages = count_pages()
+    assert kept
+    # One block alone has 16384 pages of 4 kB, or 32 of 2 MB.
+    assert pages < 100
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("MALLOC_TRIM_THRESHOLD_", "0"),
+        ("GLIBC_TUNABLES", "glibc.malloc.mmap_threshold=4096"),
+    ],
+)
+def test_an_allocator_that_the_user_set_stays(variable, value):
+    kept, pages = count_pages(**{variable: value})
+    assert not kept
+    assert pages > 100
