@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from trainer.models import layers, variant
+from trainer.models import batch_norm, layers, variant
 
 CHANNELS = 5
 
@@ -12,10 +12,8 @@ def draw(seed=0):
     return tf.random.stateless_normal([4, 6, 6, CHANNELS], [0, seed], 2.0, 3.0)
 
 
-def build_batch_norm(*, starts_at_zero=False):
-    layer = layers.FusedBatchNormalization(
-        momentum=0.9, epsilon=1e-3, starts_at_zero=starts_at_zero
-    )
+def build_batch_norm(**options):
+    layer = layers.FusedBatchNormalization(momentum=0.9, epsilon=1e-3, **options)
     layer.build((None, 6, 6, CHANNELS))
     return layer
 
@@ -48,6 +46,25 @@ def test_batch_norm_trains_as_keras_layer_does():
     biased = (theirs.moving_variance.numpy() - 0.9**3) / kept
     unbiased = (ours.moving_variance.numpy() - 0.9**3) / kept
     np.testing.assert_allclose(unbiased, biased * num_values / (num_values - 1), 1e-3)
+
+
+@pytest.mark.parametrize("is_frozen", [False, True])
+@pytest.mark.parametrize("activation", ["linear", "relu6"])
+def test_large_layers_train_as_small_ones(monkeypatch, activation, is_frozen):
+    found = []
+    for min_values in (0, 2**40):
+        monkeypatch.setattr(batch_norm, "MIN_VALUES", min_values)
+        layer = build_batch_norm(activation=activation)
+        layer.moving_mean.assign(tf.range(CHANNELS, dtype=tf.float32))
+        layer.is_frozen = is_frozen
+        inputs = draw()
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            outputs = layer(inputs, training=True)
+            loss = tf.reduce_sum(outputs * draw(1))
+        found.append([outputs, tape.gradient(loss, inputs), *layer.variables])
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-4)
 
 
 def test_batch_norm_serves_with_the_moving_statistics():

@@ -1,94 +1,92 @@
 """Activations whose gradients pass over the tensor once on a CPU.
 
 TensorFlow's gradient of swish is five elementwise kernels, each of which reads and
-writes the whole tensor, and its gradient of ReLU is slow in bfloat16; compiled by XLA,
-either is one pass (docs/adr/0004-compiled-gradients.md).
+writes the whole tensor, and its gradient of ReLU is slow in bfloat16
+(docs/adr/0004-compiled-gradients.md).
 """
 
-import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
 
-
-class Relu(keras.layers.Layer):
-    """max(x, 0)."""
-
-    def call(self, inputs: Any) -> Any:
-        """Activates float [batch, ...]."""
-        return relu(inputs)
+from trainer.models import one_pass
 
 
-class Relu6(keras.layers.Layer):
-    """min(max(x, 0), 6)."""
+class Activation(NamedTuple):
+    """A function of each value.
 
-    def call(self, inputs: Any) -> Any:
-        """Activates float [batch, ...]."""
-        return relu6(inputs)
-
-
-class Swish(keras.layers.Layer):
-    """x * sigmoid(x), also known as SiLU.
-
-    Source: Ramachandran et al. 2017, arxiv.org/abs/1710.05941.
+    Attributes:
+        compute: Float tensor of any shape -> the same.
+        slope: Its derivative at these inputs.
+        outputs_tell: Whether `slope` is the same at the outputs, so that nobody has to
+            keep the inputs.
     """
 
-    def call(self, inputs: Any) -> Any:
-        """Activates float [batch, ...]."""
-        return swish(inputs)
+    compute: Callable[[Any], Any]
+    slope: Callable[[Any], Any]
+    outputs_tell: bool = True
 
 
-def _one_pass(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compiles elementwise code for the CPU; a GPU runs it op by op.
-
-    On a GPU, XLA needs files of CUDA that not every installation has.
-    """
-    compiled = tf.function(function, jit_compile=True, autograph=False)
-
-    @functools.wraps(function)
-    def call(*tensors: Any) -> Any:
-        has_gpu = bool(tf.config.list_physical_devices("GPU"))
-        return (function if has_gpu else compiled)(*tensors)
-
-    return call
-
-
-@tf.custom_gradient
-def relu(inputs: Any) -> Any:
-    """Computes max(x, 0) of a float tensor of any shape."""
-    outputs = tf.nn.relu(inputs)
-    return outputs, lambda upstream: _relu_gradient(outputs, upstream)
-
-
-@_one_pass
-def _relu_gradient(outputs: Any, upstream: Any) -> Any:
-    return tf.where(outputs > 0, upstream, tf.zeros([], upstream.dtype))
-
-
-@tf.custom_gradient
-def relu6(inputs: Any) -> Any:
-    """Computes min(max(x, 0), 6) of a float tensor of any shape."""
-    outputs = tf.nn.relu6(inputs)
-    return outputs, lambda upstream: _relu6_gradient(outputs, upstream)
-
-
-@_one_pass
-def _relu6_gradient(outputs: Any, upstream: Any) -> Any:
-    is_between = tf.logical_and(outputs > 0, outputs < 6)
-    return tf.where(is_between, upstream, tf.zeros([], upstream.dtype))
-
-
-@tf.custom_gradient
-def swish(inputs: Any) -> Any:
-    """Computes x * sigmoid(x) of a float tensor of any shape."""
-    # TensorFlow fuses these two into one kernel.
-    outputs = inputs * tf.sigmoid(inputs)
-    return outputs, lambda upstream: _swish_gradient(inputs, upstream)
-
-
-@_one_pass
-def _swish_gradient(inputs: Any, upstream: Any) -> Any:
+def _swish_slope(inputs: Any) -> Any:
     gate = tf.sigmoid(inputs)
-    return upstream * (gate * (1 + inputs * (1 - gate)))
+    return gate * (1 + inputs * (1 - gate))
+
+
+ACTIVATIONS = {
+    "linear": Activation(lambda inputs: inputs, tf.ones_like),
+    "relu": Activation(tf.nn.relu, lambda at: tf.cast(at > 0, at.dtype)),
+    "relu6": Activation(
+        tf.nn.relu6,
+        lambda at: tf.cast(tf.logical_and(at > 0, at < 6), at.dtype),
+    ),
+    # x * sigmoid(x), also known as SiLU: Ramachandran et al. 2017,
+    # arxiv.org/abs/1710.05941. TensorFlow fuses these two into one kernel.
+    "swish": Activation(
+        lambda inputs: inputs * tf.sigmoid(inputs), _swish_slope, outputs_tell=False
+    ),
+}
+
+
+class Activate(keras.layers.Layer):
+    """Applies a function to each value."""
+
+    def __init__(self, activation: str, **kwargs: Any) -> None:
+        """Keeps what `call` needs.
+
+        Args:
+            activation: A key of ACTIVATIONS.
+            **kwargs: Of keras.layers.Layer.
+        """
+        super().__init__(**kwargs)
+        self._activation = activation
+
+    def call(self, inputs: Any) -> Any:
+        """Activates float [batch, ...]."""
+        return activate(inputs, self._activation)
+
+
+def activate(inputs: Any, activation: str) -> Any:
+    """Applies a function to each value.
+
+    Args:
+        inputs: float, of any shape.
+        activation: A key of ACTIVATIONS.
+    """
+    if activation == "linear":
+        return inputs
+    compute, _, outputs_tell = ACTIVATIONS[activation]
+
+    @tf.custom_gradient
+    def run(inputs: Any) -> Any:
+        outputs = compute(inputs)
+        kept = outputs if outputs_tell else inputs
+        return outputs, lambda upstream: _differentiate(kept, upstream, activation)
+
+    return run(inputs)
+
+
+@one_pass.compiled
+def _differentiate(kept: Any, upstream: Any, activation: str) -> Any:
+    return upstream * ACTIVATIONS[activation].slope(kept)

@@ -1,19 +1,29 @@
-"""Batch normalisation over the batch of all replicas (docs/adr/0024-replicas.md)."""
+"""Batch normalisation and the activation behind it, over the batch of all replicas.
+
+TensorFlow's kernels of the two read or write a tensor fourteen times in a step,
+and keep what is between them; these do so eight times and keep the inputs alone
+(docs/adr/0030-normalisation-in-few-passes.md).
+"""
 
 from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from trainer.models import replicas
+from trainer.models import one_pass, replicas
+from trainer.models.activations import ACTIVATIONS
+
+# Smaller layers would save little of a step, and a shape takes a third of a second to
+# compile.
+MIN_VALUES = 2**21
 
 
 class Normalized(NamedTuple):
     """What a step normalised, and by what.
 
     Attributes:
-        outputs: Of the inputs' type and shape.
-        mean: float32 [channels], of the global batch.
-        variance: float32 [channels], unbiased, of the global batch.
+        outputs: Of the inputs' type and shape, activated.
+        mean: float32 [channels].
+        variance: float32 [channels]; of a batch it is the unbiased one.
     """
 
     outputs: Any
@@ -21,10 +31,45 @@ class Normalized(NamedTuple):
     variance: Any
 
 
-def normalize_over_replicas(
-    inputs: Any, gamma: Any, beta: Any, *, shift: Any, epsilon: float
+class Statistics(NamedTuple):
+    """Of values: each float32 [channels]."""
+
+    mean: Any
+    variance: Any
+
+
+class _Line(NamedTuple):
+    """(inputs - mean) * scale + beta, of each channel."""
+
+    mean: Any
+    scale: Any
+    beta: Any
+
+
+class _Debt(NamedTuple):
+    """What each input owes to the statistics that it is part of, of each channel.
+
+    As a line: (inputs - mean) * by_value + constant.
+    """
+
+    by_value: Any
+    constant: Any
+
+
+def pays(inputs: Any) -> bool:
+    """Whether this module is faster than TensorFlow's kernels on one replica.
+
+    Args:
+        inputs: float [batch, height, width, channels]; the batch may be unknown.
+    """
+    num_values = inputs.shape.num_elements() or 0
+    return num_values >= MIN_VALUES and not one_pass.has_accelerator()
+
+
+def normalize_by_batch(
+    inputs: Any, gamma: Any, beta: Any, *, shift: Any, epsilon: float, activation: str
 ) -> Normalized:
-    """Normalises as one replica with the whole batch would.
+    """Normalises by the statistics of the global batch, and activates.
 
     One sum over replicas in each direction: of the values and their squares forwards,
     and of the two means that the gradient takes backwards.
@@ -36,6 +81,7 @@ def normalize_over_replicas(
         shift: float32 [channels], about the mean: squares of what is left lose no
             digits.
         epsilon: Added to the variance.
+        activation: A key of ACTIVATIONS.
 
     Source: Ioffe & Szegedy 2015, arxiv.org/abs/1502.03167, algorithm 1 and the
     gradients below it.
@@ -44,39 +90,69 @@ def normalize_over_replicas(
     @tf.custom_gradient
     def run(inputs: Any, gamma: Any, beta: Any) -> Any:
         count, mean, variance = _measure(inputs, shift)
-        outputs, *_ = tf.raw_ops.FusedBatchNormV3(
-            x=inputs,
-            scale=gamma,
-            offset=beta,
-            mean=mean,
-            variance=variance,
-            epsilon=epsilon,
-            is_training=False,
-        )
         deviation = tf.sqrt(variance + epsilon)
+        line = _Line(mean, gamma / deviation, beta)
 
         def compute_gradients(upstream: Any, *_: Any) -> list[Any]:
-            normalized = (tf.cast(inputs, tf.float32) - mean) / deviation
-            of_outputs = tf.cast(upstream, tf.float32)
-            of_beta = _sum_pixels(of_outputs)
-            of_gamma = _sum_pixels(of_outputs * normalized)
+            sums = _sum_slopes(inputs, upstream, line, activation)
+            of_beta, of_gamma = sums[0], sums[1] / deviation
             means = replicas.sum_over_all(tf.stack([of_beta, of_gamma])) / count
-            of_inputs = of_outputs - means[0] - normalized * means[1]
-            scaled = of_inputs * (gamma / deviation)
-            return [tf.cast(scaled, inputs.dtype), of_gamma, of_beta]
+            debt = _Debt(-line.scale * means[1] / deviation, -line.scale * means[0])
+            of_inputs = _differentiate(inputs, upstream, line, debt, activation)
+            return [of_inputs, of_gamma, of_beta]
 
         unbiased = variance * count / tf.maximum(count - 1.0, 1.0)
+        outputs = _normalize(inputs, line, activation)
         return (outputs, mean, unbiased), compute_gradients
 
     return Normalized(*run(inputs, gamma, beta))
 
 
+def normalize_by_statistics(
+    inputs: Any,
+    gamma: Any,
+    beta: Any,
+    *,
+    statistics: Statistics,
+    epsilon: float,
+    activation: str,
+) -> Any:
+    """Normalises by given statistics, and activates.
+
+    Args:
+        inputs: float [batch, height, width, channels].
+        gamma: float32 [channels].
+        beta: float32 [channels].
+        statistics: What to normalise by.
+        epsilon: Added to the variance.
+        activation: A key of ACTIVATIONS.
+
+    Returns:
+        Of the inputs' type and shape.
+    """
+
+    @tf.custom_gradient
+    def run(inputs: Any, gamma: Any, beta: Any) -> Any:
+        mean, variance = statistics
+        deviation = tf.sqrt(variance + epsilon)
+        line = _Line(mean, gamma / deviation, beta)
+
+        def compute_gradients(upstream: Any) -> list[Any]:
+            sums = _sum_slopes(inputs, upstream, line, activation)
+            nothing = _Debt(tf.zeros_like(mean), tf.zeros_like(mean))
+            of_inputs = _differentiate(inputs, upstream, line, nothing, activation)
+            return [of_inputs, sums[1] / deviation, sums[0]]
+
+        return _normalize(inputs, line, activation), compute_gradients
+
+    return run(inputs, gamma, beta)
+
+
 def _measure(inputs: Any, shift: Any) -> tuple[Any, Any, Any]:
     """Pixels, float32 [1], mean and variance of each channel, of the global batch."""
-    shifted = tf.cast(inputs, tf.float32) - shift
     num_channels = inputs.shape[-1]
     num_pixels = tf.cast(tf.size(inputs) // num_channels, tf.float32)
-    sums = [_sum_pixels(shifted), _sum_pixels(shifted**2), num_pixels[tf.newaxis]]
+    sums = [*tf.unstack(_sum_values(inputs, shift)), num_pixels[tf.newaxis]]
     total, total_squares, count = tf.split(
         replicas.sum_over_all(tf.concat(sums, 0)), [num_channels, num_channels, 1]
     )
@@ -84,5 +160,43 @@ def _measure(inputs: Any, shift: Any) -> tuple[Any, Any, Any]:
     return count, mean + shift, tf.maximum(total_squares / count - mean**2, 0.0)
 
 
-def _sum_pixels(tensor: Any) -> Any:
-    return tf.reduce_sum(tensor, [0, 1, 2])
+@one_pass.summed
+def _sum_values(inputs: Any, shift: Any) -> tuple[Any, Any]:
+    """What is left of the values, and its squares."""
+    shifted = tf.cast(inputs, tf.float32) - shift
+    return shifted, shifted**2
+
+
+@one_pass.compiled
+def _normalize(inputs: Any, line: _Line, activation: str) -> Any:
+    normalized = _centre(inputs, line) * line.scale + line.beta
+    return tf.cast(ACTIVATIONS[activation].compute(normalized), inputs.dtype)
+
+
+@one_pass.summed
+def _sum_slopes(
+    inputs: Any, upstream: Any, line: _Line, activation: str
+) -> tuple[Any, Any]:
+    """The gradient of the line, and it times the values."""
+    centred = _centre(inputs, line)
+    slopes = _slope(centred, upstream, line, activation)
+    return slopes, slopes * centred
+
+
+@one_pass.compiled
+def _differentiate(
+    inputs: Any, upstream: Any, line: _Line, debt: _Debt, activation: str
+) -> Any:
+    centred = _centre(inputs, line)
+    slopes = _slope(centred, upstream, line, activation)
+    of_inputs = slopes * line.scale + centred * debt.by_value + debt.constant
+    return tf.cast(of_inputs, inputs.dtype)
+
+
+def _centre(inputs: Any, line: _Line) -> Any:
+    return tf.cast(inputs, tf.float32) - line.mean
+
+
+def _slope(centred: Any, upstream: Any, line: _Line, activation: str) -> Any:
+    slope = ACTIVATIONS[activation].slope(centred * line.scale + line.beta)
+    return tf.cast(upstream, tf.float32) * slope

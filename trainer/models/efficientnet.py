@@ -107,10 +107,10 @@ def build_efficientnet(
     outputs = build.normalize(images)
     stem_filters = scaling.scale_end(STEM_FILTERS)
     outputs = build.conv(outputs, stem_filters, 3, strides=2, name="stem_conv")
-    outputs = _bn_activation(build, outputs, name="stem")
+    outputs = build.batch_norm(outputs, name="stem_bn", activates=True)
     outputs = _build_stages(build, outputs, scaling)
     outputs = build.conv(outputs, scaling.scale_end(TOP_FILTERS), 1, name="top_conv")
-    outputs = _bn_activation(build, outputs, name="top")
+    outputs = build.batch_norm(outputs, name="top_bn", activates=True)
     pool = keras.layers.GlobalAveragePooling2D(dtype="float32", name="avg_pool")
     features = build.dropout(pool(outputs), scaling.dropout, name="top_dropout")
     # Uniform in +-1 / sqrt(num_classes).
@@ -166,11 +166,11 @@ def _build_block(
     if stage.expansion != 1:
         wide = stage.expansion * inputs.shape[-1]
         outputs = build.conv(outputs, wide, 1, name=f"{name}_expand_conv")
-        outputs = _bn_activation(build, outputs, name=f"{name}_expand")
+        outputs = build.batch_norm(outputs, name=f"{name}_expand_bn", activates=True)
     outputs = build.depthwise_conv(
         outputs, stage.kernel_size, strides=stage.strides, name=f"{name}_dwconv"
     )
-    outputs = _bn_activation(build, outputs, name=name)
+    outputs = build.batch_norm(outputs, name=f"{name}_bn", activates=True)
     if stage.has_gates:
         num_inputs = inputs.shape[-1]
         outputs = _squeeze_and_excite(build, outputs, num_inputs, name=f"{name}_se")
@@ -201,8 +201,3 @@ def _squeeze_and_excite(
     return keras.layers.Multiply(dtype=inputs.dtype, name=f"{name}_excite")(
         [inputs, gate]
     )
-
-
-def _bn_activation(build: LayerBuilder, inputs: Any, *, name: str) -> Any:
-    outputs = build.batch_norm(inputs, name=f"{name}_bn")
-    return build.activate(outputs, name=f"{name}_activation")

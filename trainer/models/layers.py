@@ -1,7 +1,8 @@
 """The layers that networks are built of, each with its name, seed and precision.
 
 Keras' BatchNormalization is built of elementwise kernels and costs 40 % of a training
-step on a CPU; ours is TensorFlow's fused kernel (docs/adr/0001-fused-batch-norm.md).
+step on a CPU; ours is TensorFlow's fused kernel (docs/adr/0001-fused-batch-norm.md),
+and on a CPU less than that (docs/adr/0030-normalisation-in-few-passes.md).
 """
 
 import dataclasses
@@ -11,14 +12,12 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from trainer.models import batch_norm, replicas
-from trainer.models.activations import Relu, Relu6, Swish
+from trainer.models import activations, batch_norm, replicas
 from trainer.models.convolution import Conv2D
 from trainer.models.normalization import Normalize
 from trainer.models.variant import Variant
 
 BATCH_NORM_VARIABLES = frozenset({"gamma", "beta", "moving_mean", "moving_variance"})
-ACTIVATIONS: dict[str, type[Any]] = {"relu": Relu, "relu6": Relu6, "swish": Swish}
 POLICIES = {
     "float32": "float32",
     "bfloat16": "mixed_bfloat16",
@@ -32,7 +31,7 @@ def is_batch_norm_variable(variable: keras.Variable) -> bool:
 
 
 class FusedBatchNormalization(keras.layers.Layer):
-    """Normalises over batch, height and width in one kernel, statistics in float32.
+    """Normalises over batch, height and width, and activates; statistics in float32.
 
     The moving variance follows the unbiased variance of the batch, as in TensorFlow 1.
 
@@ -40,7 +39,13 @@ class FusedBatchNormalization(keras.layers.Layer):
     """
 
     def __init__(
-        self, *, momentum: float, epsilon: float, starts_at_zero: bool, **kwargs: Any
+        self,
+        *,
+        momentum: float,
+        epsilon: float,
+        starts_at_zero: bool = False,
+        activation: str = "linear",
+        **kwargs: Any,
     ) -> None:
         """Keeps what `build` needs.
 
@@ -49,12 +54,14 @@ class FusedBatchNormalization(keras.layers.Layer):
             epsilon: Added to the variance.
             starts_at_zero: Whether gamma starts at 0 instead of 1, which makes a
                 residual block an identity at first.
+            activation: A key of activations.ACTIVATIONS.
             **kwargs: Of keras.layers.Layer.
         """
         super().__init__(**kwargs)
         self._momentum = momentum
         self._epsilon = epsilon
         self._starts_at_zero = starts_at_zero
+        self._activation = activation
         # Set by freeze_statistics, before the first training step.
         self.is_frozen = False
 
@@ -91,15 +98,40 @@ class FusedBatchNormalization(keras.layers.Layer):
 
     def call(self, inputs: Any, training: bool = False) -> Any:  # noqa: FBT001, FBT002
         """Normalises float [batch, height, width, channels]."""
-        is_training = training and not self.is_frozen
-        if is_training and replicas.count() > 1:
-            return self._normalize_over_replicas(inputs)
+        spans_replicas = replicas.count() > 1 and not self.is_frozen
+        if not training or not (spans_replicas or batch_norm.pays(inputs)):
+            return self._normalize_by_kernel(inputs, moves=training)
+        gamma, beta, mean, variance = self._read()
+        if self.is_frozen:
+            return batch_norm.normalize_by_statistics(
+                inputs,
+                gamma,
+                beta,
+                statistics=batch_norm.Statistics(mean, variance),
+                epsilon=self._epsilon,
+                activation=self._activation,
+            )
+        found = batch_norm.normalize_by_batch(
+            inputs,
+            gamma,
+            beta,
+            shift=mean,
+            epsilon=self._epsilon,
+            activation=self._activation,
+        )
+        self._move(self.moving_mean, mean, found.mean)
+        self._move(self.moving_variance, variance, found.variance)
+        return found.outputs
+
+    def _normalize_by_kernel(self, inputs: Any, *, moves: bool) -> Any:
+        is_training = moves and not self.is_frozen
+        gamma, beta, mean, variance = self._read()
         outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
             x=inputs,
-            scale=keras.ops.convert_to_tensor(self.gamma),
-            offset=keras.ops.convert_to_tensor(self.beta),
-            mean=keras.ops.convert_to_tensor(self.moving_mean),
-            variance=keras.ops.convert_to_tensor(self.moving_variance),
+            scale=gamma,
+            offset=beta,
+            mean=mean,
+            variance=variance,
             epsilon=self._epsilon,
             # The kernel itself moves the statistics on.
             exponential_avg_factor=1.0 - self._momentum_of_pass,
@@ -108,23 +140,14 @@ class FusedBatchNormalization(keras.layers.Layer):
         if is_training:
             self.moving_mean.assign(mean)
             self.moving_variance.assign(variance)
-        return outputs
+        return activations.activate(outputs, self._activation)
 
-    def _normalize_over_replicas(self, inputs: Any) -> Any:
-        outputs, mean, variance = batch_norm.normalize_over_replicas(
-            inputs,
-            keras.ops.convert_to_tensor(self.gamma),
-            keras.ops.convert_to_tensor(self.beta),
-            shift=keras.ops.convert_to_tensor(self.moving_mean),
-            epsilon=self._epsilon,
-        )
-        for moving, found in (
-            (self.moving_mean, mean),
-            (self.moving_variance, variance),
-        ):
-            before = keras.ops.convert_to_tensor(moving)
-            replicas.assign(moving, found + self._momentum_of_pass * (before - found))
-        return outputs
+    def _read(self) -> list[Any]:
+        variables = (self.gamma, self.beta, self.moving_mean, self.moving_variance)
+        return [tf.convert_to_tensor(variable) for variable in variables]
+
+    def _move(self, moving: keras.Variable, before: Any, found: Any) -> None:
+        replicas.assign(moving, found + self._momentum_of_pass * (before - found))
 
 
 def freeze_statistics(model: keras.Model) -> None:
@@ -235,7 +258,7 @@ class LayerBuilder:
     Attributes:
         precision: Type that layers compute in: a key of POLICIES.
         seed: Seed of the network; each layer derives its own from it and its name.
-        activation: A key of ACTIVATIONS.
+        activation: A key of activations.ACTIVATIONS.
         variant: Its epsilon, paddings and normalisation.
         batch_norm_momentum: See FusedBatchNormalization.
         kernel_scale: `scale` of keras.initializers.VarianceScaling.
@@ -301,13 +324,19 @@ class LayerBuilder:
         return layer(inputs)
 
     def batch_norm(
-        self, inputs: Any, *, name: str, starts_at_zero: bool = False
+        self,
+        inputs: Any,
+        *,
+        name: str,
+        starts_at_zero: bool = False,
+        activates: bool = False,
     ) -> Any:
-        """Fused batch normalisation."""
+        """Batch normalisation, with the network's activation or without."""
         layer = FusedBatchNormalization(
             momentum=self.batch_norm_momentum,
             epsilon=self.variant.batch_norm_epsilon,
             starts_at_zero=starts_at_zero,
+            activation=self.activation if activates else "linear",
             dtype=self._policy,
             name=name,
         )
@@ -315,7 +344,8 @@ class LayerBuilder:
 
     def activate(self, inputs: Any, *, name: str) -> Any:
         """The activation of the network."""
-        return ACTIVATIONS[self.activation](dtype=self._policy, name=name)(inputs)
+        layer = activations.Activate(self.activation, dtype=self._policy, name=name)
+        return layer(inputs)
 
     def sigmoid(self, inputs: Any, *, name: str) -> Any:
         """1 / (1 + exp(-x))."""

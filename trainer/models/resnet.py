@@ -84,8 +84,7 @@ def list_convolutions(model_type: str) -> list[str]:
 
 def _build_stem(build: LayerBuilder, inputs: Any) -> Any:
     outputs = build.conv(inputs, 64, 7, strides=2, name="conv1_conv")
-    outputs = build.batch_norm(outputs, name="conv1_bn")
-    outputs = build.activate(outputs, name="conv1_relu")
+    outputs = build.batch_norm(outputs, name="conv1_bn", activates=True)
     return build.max_pool(outputs, 3, strides=2, name="pool1_pool")
 
 
@@ -138,5 +137,4 @@ def _conv_bn_relu(
     outputs = build.conv(
         inputs, filters, kernel_size, strides=strides, name=f"{name}_conv"
     )
-    outputs = build.batch_norm(outputs, name=f"{name}_bn")
-    return build.activate(outputs, name=f"{name}_relu")
+    return build.batch_norm(outputs, name=f"{name}_bn", activates=True)
