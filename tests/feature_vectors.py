@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from trainer.models import layers
+from trainer.models import dropout
 
 NUM_FEATURES = 8
 
@@ -84,7 +84,7 @@ class _Network(tf.Module):
 def write_network(directory, model, *, features="avg_pool"):
     """Saves what a model of models.factory computes before its classifier."""
     # The state of random numbers is not saved.
-    layers.set_drop_rates(model, dropout_rate=0.0, survival_prob=1.0)
+    dropout.set_drop_rates(model, dropout_rate=0.0, survival_prob=1.0)
     network = keras.Model(model.inputs, model.get_layer(features).output)
     module = _Network(network)
     spec = tf.TensorSpec([None, *network.inputs[0].shape[1:]], tf.float32)

@@ -14,7 +14,7 @@ import tensorflow as tf
 from trainer import environment, storage
 from trainer.config import HUB, TrainConfig
 from trainer.data import index_cache
-from trainer.models import factory, hub, layers
+from trainer.models import dropout, factory, hub, layers
 from trainer.models import variant as variants
 from trainer.models.variant import Variant
 from trainer.training import (
@@ -263,7 +263,7 @@ def _build_model(
         model = factory.build_model(
             config.model_type, variant, precision=precision, **shape
         )
-    layers.set_drop_rates(
+    dropout.set_drop_rates(
         model, dropout_rate=config.dropout_rate, survival_prob=config.survival_prob
     )
     if config.freezes_batch_norm:
