@@ -9,13 +9,13 @@ images, peak memory. `--plot` draws the rows of `records`.
 """
 
 import argparse
+import functools
 import json
 import pathlib
 import socket
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import job_process
 import turns
@@ -23,7 +23,7 @@ from job_process import JobCosts
 
 BATCH_SIZE = 32
 PICTURE_SIDE = 32
-NUM_SHARDS = 10
+NUM_PICTURES, NUM_SHARDS = 10, 10
 
 
 def main(argv: Sequence[str]) -> int:
@@ -99,33 +99,41 @@ def _write_records(folder: pathlib.Path, num_records: int, *, num_classes: int) 
     """Ten pictures, again and again under labels from 1; returns the pattern."""
     import tensorflow as tf
 
-    def feature(**kinds: Any) -> Any:
-        return tf.train.Feature(**kinds)
-
     folder.mkdir()
-    pictures = [
-        tf.io.encode_jpeg(
-            tf.cast(
-                tf.random.stateless_uniform(
-                    [PICTURE_SIDE, PICTURE_SIDE, 3], [0, number], maxval=256
-                ),
-                tf.uint8,
-            )
-        ).numpy()
-        for number in range(10)
-    ]
+    pictures = [_draw_picture(number) for number in range(NUM_PICTURES)]
+    # Records repeat, and making one takes far longer than writing it.
+    serialize = functools.cache(_serialize)
     for shard in range(NUM_SHARDS):
         with tf.io.TFRecordWriter(str(folder / f"train-{shard}.tfrecord")) as writer:
             for number in range(shard, num_records, NUM_SHARDS):
-                encoded = tf.train.BytesList(value=[pictures[number % 10]])
-                label = tf.train.Int64List(value=[1 + number % num_classes])
-                features = {
-                    "image/encoded": feature(bytes_list=encoded),
-                    "image/class/label": feature(int64_list=label),
-                }
-                example = tf.train.Example(features=tf.train.Features(feature=features))
-                writer.write(example.SerializeToString())
+                picture = pictures[number % NUM_PICTURES]
+                writer.write(serialize(picture, 1 + number % num_classes))
     return f"{folder}/train-*.tfrecord"
+
+
+def _draw_picture(number: int) -> bytes:
+    """A JPEG file of noise."""
+    import tensorflow as tf
+
+    shape, seed = [PICTURE_SIDE, PICTURE_SIDE, 3], [0, number]
+    noise = tf.random.stateless_uniform(shape, seed, maxval=256)
+    encoded: bytes = tf.io.encode_jpeg(tf.cast(noise, tf.uint8)).numpy()
+    return encoded
+
+
+def _serialize(encoded: bytes, label: int) -> bytes:
+    """A record as the service's users have them."""
+    import tensorflow as tf
+
+    picture = tf.train.BytesList(value=[encoded])
+    features = {
+        "image/encoded": tf.train.Feature(bytes_list=picture),
+        "image/class/label": tf.train.Feature(
+            int64_list=tf.train.Int64List(value=[label])
+        ),
+    }
+    example = tf.train.Example(features=tf.train.Features(feature=features))
+    return bytes(example.SerializeToString())
 
 
 def _flags(data: str, num_classes: int, more: Sequence[str]) -> list[str]:

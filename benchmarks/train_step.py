@@ -35,25 +35,35 @@ class Kind(NamedTuple):
         mode: One of the script's.
         peer: Whose Python runs it; "" is this project's.
         model_types: Those that it has; () is all.
+        only_with_bfloat16: Whether it is left out on a processor without instructions
+            for bfloat16: there it takes minutes a step, or is what `auto` is.
     """
 
     script: str
     mode: str
     peer: str = ""
     model_types: tuple[str, ...] = ()
+    only_with_bfloat16: bool = False
+
+    def takes_part(self, model_type: str) -> bool:
+        """Whether it can be measured on this machine."""
+        is_known = model_type in (self.model_types or (model_type,))
+        return is_known and (turns.has_bfloat16() or not self.only_with_bfloat16)
 
 
 KINDS = {
     "auto": Kind("step_ours.py", "auto"),
-    "float32": Kind("step_ours.py", "float32"),
+    "float32": Kind("step_ours.py", "float32", only_with_bfloat16=True),
     "keras fit": Kind("step_keras.py", "fit", "", EFFICIENTNETS_AND_50),
     "keras loop": Kind("step_keras.py", "loop", "", EFFICIENTNETS_AND_50),
     "model garden": Kind("step_models.py", "float32", "models"),
     "timm": Kind("step_torch.py", "float32", "torch"),
     "timm channels_last": Kind("step_torch.py", "channels_last", "torch"),
-    "timm bf16": Kind("step_torch.py", "bf16", "torch"),
+    "timm bf16": Kind("step_torch.py", "bf16", "torch", only_with_bfloat16=True),
     "timm compile": Kind("step_torch.py", "compile", "torch"),
-    "timm compile bf16": Kind("step_torch.py", "compile-bf16", "torch"),
+    "timm compile bf16": Kind(
+        "step_torch.py", "compile-bf16", "torch", only_with_bfloat16=True
+    ),
     "files": Kind("step_ours.py", "files"),
 }
 
@@ -68,7 +78,7 @@ def main(argv: Sequence[str]) -> int:
         commands = {
             name: _command(flags, KINDS[name], case)
             for name in flags.kinds.split(",")
-            if case.model_type in (KINDS[name].model_types or (case.model_type,))
+            if KINDS[name].takes_part(case.model_type)
             and (name != "files" or flags.training_data_path)
         }
         _print_rows(case, turns.measure_in_turns(commands, rounds=flags.rounds))

@@ -55,11 +55,18 @@ def describe_machine() -> str:
 
 def describe_processor() -> str:
     """For example "AMD EPYC with AVX512-BF16"."""
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as lines:
-            facts = dict(line.partition(":")[::2] for line in lines if ":" in line)
-        facts = {key.strip(): value.strip() for key, value in facts.items()}
-        kind = "with" if "avx512_bf16" in facts["flags"] else "without"
-        return f"{facts['model name']} {kind} AVX512-BF16"
-    except (OSError, KeyError):
-        return platform.processor()
+    name = _read_facts().get("model name", platform.processor())
+    return f"{name} {'with' if has_bfloat16() else 'without'} AVX512-BF16"
+
+
+def has_bfloat16() -> bool:
+    """Whether the processor has instructions for bfloat16."""
+    return "avx512_bf16" in _read_facts().get("flags", "").split()
+
+
+def _read_facts() -> dict[str, str]:
+    """Of one core, as Linux tells; none elsewhere."""
+    path = pathlib.Path("/proc/cpuinfo")
+    lines = path.read_text().splitlines() if path.exists() else []
+    facts = (line.partition(":")[::2] for line in lines if ":" in line)
+    return {key.strip(): value.strip() for key, value in facts}
