@@ -40,7 +40,8 @@ class Section(NamedTuple):
         text: What it says, and against which target.
         command: Script and flags, with gaps for {data}, the folder of TFRecord files,
             {images}, that of class folders, {weights}, those of EfficientNet-lite0,
-            {torch}, a Python that has it, and {work_dir}.
+            {torch}, a Python that has it, {peers}, the folder that it is in, and
+            {work_dir}.
     """
 
     title: str
@@ -54,8 +55,10 @@ SHOWN = {
     "images": "clothing",
     "weights": "efficientnet-lite0-57934424.pth",
     "torch": "torch/bin/python",
+    "peers": "build/peers",
     "work_dir": "benchmarks",
 }
+PEERS = "--peers_dir={peers}"
 FILES = "--training_data_path={data}/train-*.tfrecord"
 SECTIONS = {
     "step": Section(
@@ -64,13 +67,13 @@ SECTIONS = {
         "Targets where there are instructions for bfloat16: EfficientNet-B0 2.0 times "
         "the best of timm and 2.5 times keras fit, ResNet-50 1.3 and 2.8. Without "
         "them, `auto` is float32, and what computes in bfloat16 is left out.",
-        ("train_step.py", "--seconds=10"),
+        ("train_step.py", "--seconds=10", PEERS),
     ),
     "step-sizes": Section(
         "Other sizes of step",
         "A small network and a large one.",
         (
-            *("train_step.py", "--seconds=10", "--rounds=1"),
+            *("train_step.py", "--seconds=10", "--rounds=1", PEERS),
             "--cases=resnet-18:96:64,efficientnet-b4:380:8",
             "--kinds=auto,keras fit,timm channels_last,timm compile,timm bf16",
         ),
@@ -111,7 +114,7 @@ SECTIONS = {
     "serving": Section(
         "Answers of the exported model",
         "Target at batch 1: 1.5 times Keras' export.",
-        ("serving.py", "--batch_sizes=1,32", "--seconds=4"),
+        ("serving.py", "--batch_sizes=1,32", "--seconds=4", PEERS),
     ),
     "serving-load": Section(
         "Serving under load", "", ("serving_load.py", "--rounds=3", "--seconds=5")
@@ -193,6 +196,7 @@ def _fill(flags: argparse.Namespace) -> dict[str, Any]:
         "images": flags.images_dir,
         "weights": weights,
         "torch": peer_pythons.find("torch", flags.peers_dir),
+        "peers": flags.peers_dir,
         "work_dir": flags.work_dir,
     }
 
