@@ -34,7 +34,7 @@ def _train(job: config.TrainConfig) -> int:
         )
         return 0
     limits.check(job, place)
-    with environment.hidden_native_stderr():
+    with environment.importing_tensorflow():
         from trainer.training import experiment
 
     exit_code = experiment.run(job)
@@ -76,7 +76,7 @@ def _inspect(job: config.InspectConfig) -> int:
 
 
 def _evaluate(job: config.EvaluateConfig) -> int:
-    with environment.hidden_native_stderr():
+    with environment.importing_tensorflow():
         from trainer.serving import evaluate
 
     return evaluate.run(job)
@@ -84,7 +84,7 @@ def _evaluate(job: config.EvaluateConfig) -> int:
 
 def _report(job: config.ReportConfig) -> None:
     environment.quiet_matplotlib()
-    with environment.hidden_native_stderr():
+    with environment.importing_tensorflow():
         from trainer.report import write
 
     write.run(job)
@@ -110,7 +110,7 @@ def _batch_predict(job: config.BatchPredictConfig) -> None:
 
 def _serve(job: config.ServeConfig) -> None:
     try:
-        with environment.hidden_native_stderr():
+        with environment.importing_tensorflow():
             from trainer.serving.server import serve
     except ModuleNotFoundError as error:
         raise errors.ConfigError(

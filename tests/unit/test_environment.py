@@ -66,7 +66,7 @@ def run_noisy(body, **variables):
 import os, sys
 from trainer import environment
 environment.quiet_tensorflow()
-with environment.hidden_native_stderr():
+with environment.importing_tensorflow():
     os.write(2, b"noise ")
     {body}
 os.write(2, b"after")

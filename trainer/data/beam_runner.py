@@ -4,7 +4,6 @@ Beam is an extra, and takes a second to import: only a run that starts does.
 """
 
 import contextlib
-import gc
 import logging
 import os
 import pathlib
@@ -33,7 +32,7 @@ def check_installed(job: RunsBeam, word: str) -> None:
     Raises:
         ConfigError: If not, with the command that installs what is missing.
     """
-    with _quiet_import(), _uncollected():
+    with _quiet_import(), environment.uncollected():
         try:
             import apache_beam
         except ImportError as error:
@@ -161,15 +160,3 @@ def _quiet_import() -> Iterator[None]:
         yield
     finally:
         logging.disable(disabled)
-
-
-@contextlib.contextmanager
-def _uncollected() -> Iterator[None]:
-    """Holds back the garbage collector, which finds none in what an import makes."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()

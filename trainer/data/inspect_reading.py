@@ -105,7 +105,7 @@ def _naming_dead(task: Task) -> Iterator[None]:
 
 
 def _import_reader() -> None:
-    with environment.hidden_native_stderr():
+    with environment.importing_tensorflow():
         from trainer.data import record_reader  # noqa: F401 - imported to be there
 
 

@@ -244,6 +244,7 @@ class TrainingInput:
         self._seed = seed
         self._part = part or Part(range(batch_size))
 
+    @tf.autograph.experimental.do_not_convert
     def open(self, step: int) -> tf.data.Dataset:
         """The batches from a step on.
 
@@ -345,6 +346,7 @@ class EvaluationInput:
         self._records = selected[np.minimum(slots, count - 1)]
         self._weights = (slots < count).astype(np.float32)
 
+    @tf.autograph.experimental.do_not_convert
     def open(self, batch: int) -> tf.data.Dataset:
         """The batches from a number on.
 

@@ -54,7 +54,7 @@ def plan(job: config.BatchPredictConfig) -> list[Part]:
 
 @functools.cache
 def _load(model_dir: str) -> "Predictor":
-    with environment.hidden_native_stderr():
+    with environment.importing_tensorflow():
         from trainer.serving.predictor import Predictor
     return Predictor(model_dir)
 

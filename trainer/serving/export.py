@@ -74,6 +74,7 @@ class Exporter:
         with open(path, "xb") as file:
             file.write(saved_model.SerializeToString(deterministic=True))
 
+    @tf.autograph.experimental.do_not_convert
     def _build_graph(
         self, model: keras.Model, image_size: int, num_classes: int
     ) -> Any:

@@ -57,7 +57,7 @@ def run(job: config.PredictConfig) -> int:
 
 def _load_model(job: config.PredictConfig) -> "Predictor":
     labels = rows.read_labels(job.labels_file) if job.labels_file else None
-    with environment.hidden_native_stderr():
+    with environment.importing_tensorflow():
         from trainer.serving.predictor import Predictor
     model = Predictor(job.model_dir)
     if labels is not None:

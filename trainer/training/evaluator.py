@@ -56,7 +56,7 @@ class Evaluator:
             "num_images": int(count),
         }
 
-    @tf.function
+    @tf.function(autograph=False)
     def predict(self, images: Any) -> Any:
         """Probabilities, float32 [batch, num_classes], of pictures.
 
@@ -65,7 +65,7 @@ class Evaluator:
         """
         return tf.nn.softmax(self.model(images, training=False))
 
-    @tf.function
+    @tf.function(autograph=False)
     def _score(self, images: Any, labels: Any, weights: Any) -> Any:
         batch_size = self._config.resolved_eval_batch_size
         batch = (images, labels, weights)

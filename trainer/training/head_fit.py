@@ -75,7 +75,7 @@ def _compute_features(
     """What the classifier sees, float32 [images, channels], and int32 [images]."""
     network = keras.Model(model.inputs, model.get_layer(depth.HEAD).input)
 
-    @tf.function
+    @tf.function(autograph=False)
     def compute(pixels: Any) -> Any:
         return tf.cast(network(pixels, training=False), tf.float32)
 
@@ -100,7 +100,7 @@ def _descend(
     )
     inputs, targets = tf.constant(features), tf.constant(labels)
 
-    @tf.function
+    @tf.function(autograph=False)
     def step() -> Any:
         with tf.GradientTape() as tape:
             logits = inputs @ kernel + bias

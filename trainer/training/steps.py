@@ -189,42 +189,49 @@ class Trainer:
             float(wait_secs),
         )
 
-    @tf.function
+    # Without AutoGraph, whose translation of all that is called took longer than the
+    # first steps of a small job (docs/adr/0032-start.md).
+    @tf.function(autograph=False)
     def _train_steps(
-        self, batches: Iterator[Any], num_steps: Any, num_micro_batches: int
-    ) -> Any:
-        done = tf.constant(0)
-        loss_sum = tf.constant(0.0)
-        accuracy_sum = tf.constant(0.0)
-        wait_secs = tf.constant(0.0, tf.float64)
-        while done < num_steps and tf.math.is_finite(loss_sum):
-            # The loop starts a step when all that the one before changes is done.
-            asked_at = tf.timestamp()
-            with tf.control_dependencies([asked_at]):
-                batch = next(batches)
-            # A batch that can't be read must not leave half a step behind.
-            with tf.control_dependencies(batch):
-                wait_secs += tf.timestamp() - asked_at
-                mixed = self._mix(mixing.Batch(*batch), self._step)
-                if num_micro_batches == 1:
-                    loss, accuracy = distribution.run(
-                        self._strategy, self._train_step, mixed.tensors, self.batch_size
-                    )
-                else:
-                    loss, accuracy = self._run_in_parts(mixed, num_micro_batches)
-            done += 1
-            loss_sum += loss
-            accuracy_sum += accuracy
-        return done, loss_sum, accuracy_sum, wait_secs
+        self, batches: Any, num_steps: Any, num_micro_batches: int
+    ) -> tuple[Any, ...]:
+        """Steps done, sums of their losses and accuracies, seconds of waiting."""
+
+        def goes_on(done: Any, loss_sum: Any, *_: Any) -> Any:
+            return tf.logical_and(done < num_steps, tf.math.is_finite(loss_sum))
+
+        def add_step(done: Any, *sums: Any) -> tuple[Any, ...]:
+            found = self._take_step(batches, num_micro_batches)
+            return (done + 1, *(a + b for a, b in zip(sums, found, strict=True)))
+
+        zeros = [tf.zeros([], kind) for kind in (tf.float32, tf.float32, tf.float64)]
+        return tuple(tf.while_loop(goes_on, add_step, [tf.constant(0), *zeros]))
+
+    def _take_step(self, batches: Any, num_micro_batches: int) -> tuple[Any, Any, Any]:
+        """Loss, accuracy, and seconds that the step waited for its batch."""
+        # The loop starts a step when all that the one before changes is done.
+        asked_at = tf.timestamp()
+        with tf.control_dependencies([asked_at]):
+            batch = batches.get_next()
+        # A batch that can't be read must not leave half a step behind.
+        with tf.control_dependencies(batch):
+            wait_secs = tf.timestamp() - asked_at
+            mixed = self._mix(mixing.Batch(*batch), self._step)
+            if num_micro_batches == 1:
+                loss, accuracy = distribution.run(
+                    self._strategy, self._train_step, mixed.tensors, self.batch_size
+                )
+            else:
+                loss, accuracy = self._run_in_parts(mixed, num_micro_batches)
+        return loss, accuracy, wait_secs
 
     def _run_in_parts(self, batch: mixing.Batch, num_micro_batches: int) -> Any:
         """One step on all replicas, of which each has its micro-batches in turn."""
         count = distribution.run(
             self._strategy, self._start_sums, [batch.weights], self.batch_size
         )
-        for number in tf.range(num_micro_batches):
-            # Else the next one would begin while this one has its memory.
-            tf.autograph.experimental.set_loop_options(parallel_iterations=1)
+
+        def add_part(number: Any) -> list[Any]:
             part = replicas.MicroBatch(number, num_micro_batches)
             distribution.run(
                 self._strategy,
@@ -233,6 +240,15 @@ class Trainer:
                 self.batch_size,
                 part,
             )
+            return [number + 1]
+
+        tf.while_loop(
+            lambda number: number < num_micro_batches,
+            add_part,
+            [tf.constant(0)],
+            # Else the next one would begin while this one has its memory.
+            parallel_iterations=1,
+        )
         return distribution.run(
             self._strategy, self._update_by_sums, [], self.batch_size
         )
