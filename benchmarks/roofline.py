@@ -23,7 +23,6 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-import keras
 import numpy as np
 import step_ours
 import stopwatch
@@ -32,8 +31,8 @@ import turns
 from stopwatch import Case
 from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
-from trainer import environment
 from trainer.models import convolution, layers
+from trainer.models.depthwise import DepthwiseConv2D
 
 MATRIX_SIDE, COPY_BYTES, REPEATS = 2048, 256 * 2**20, 10
 PROFILED_STEPS = 5
@@ -60,8 +59,6 @@ class Work(NamedTuple):
 
 def main(argv: Sequence[str]) -> int:
     """Prints a Markdown table a case."""
-    # As a job's process begins.
-    environment.keep_freed_memory()
     flags = _parse(argv)
     peak, bandwidth = _measure_peak(), _measure_bandwidth()
     print(turns.describe_machine())
@@ -182,7 +179,7 @@ def _count_work(model: Any, case: Case) -> dict[str, Work]:
 
 def _describe(layer: Any) -> tuple[str, float, int]:
     """Kind, multiplications for each value of the output, passes over a tensor."""
-    if isinstance(layer, keras.layers.DepthwiseConv2D):
+    if isinstance(layer, DepthwiseConv2D):
         return "depthwise convolutions", float(np.prod(layer.kernel.shape[:2])), 6
     if isinstance(layer, convolution.Conv2D):
         return "convolutions", float(np.prod(layer.kernel.shape[:3])), 6

@@ -108,6 +108,7 @@ def _measure(flags: argparse.Namespace) -> float:
     if flags.measure == "ours":
         # As the process of `serve` begins; the peers have their own defaults.
         environment.keep_freed_memory()
+        environment.prefer_onednn()
     import numpy as np
     import tensorflow as tf
 

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import job_start  # noqa: F401 - first
 import stopwatch
 import tensorflow as tf
 from stopwatch import Case
@@ -18,8 +19,6 @@ MODES = ("auto", "float32", "bfloat16", "float16", "files")
 
 def main(argv: Sequence[str]) -> int:
     """Prints images a second."""
-    # As a job's process begins.
-    environment.keep_freed_memory()
     flags = stopwatch.parse(argv, MODES)
     if flags.mode == "files":
         batches = _open_files(flags.case, flags.training_data_path)

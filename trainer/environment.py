@@ -31,6 +31,8 @@ _KEEPING_OPTIONS = {
     -8: 1,  # M_ARENA_MAX: no thread has a heap of its own.
 }
 _QUIET_LEVEL = "3"
+# Of TensorFlow: tensorflow/core/util/util.cc.
+_ONEDNN_SWITCH = "TF_ENABLE_ONEDNN_OPTS"
 _STDERR = 2
 
 
@@ -73,6 +75,22 @@ def keep_freed_memory() -> bool:
     except (OSError, AttributeError):
         return False
     return all(mallopt(option, value) for option, value in _KEEPING_OPTIONS.items())
+
+
+def prefer_onednn() -> None:
+    """Has TensorFlow compute by oneDNN wherever that has vectors to compute with.
+
+    TensorFlow itself leaves out processors without instructions for neural networks,
+    and is a tenth to a third slower there (docs/adr/0033-onednn.md). Must run before
+    TensorFlow is imported. What the user set stays.
+    """
+    if "avx2" in cpu_flags():
+        os.environ.setdefault(_ONEDNN_SWITCH, "1")
+
+
+def has_onednn() -> bool:
+    """Whether `prefer_onednn` or the user switched oneDNN on."""
+    return os.environ.get(_ONEDNN_SWITCH, "").lower() in ("1", "true")
 
 
 def plain_gcsfs() -> None:

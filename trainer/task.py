@@ -105,6 +105,7 @@ def _run(argv: list[str]) -> int:
     environment.check_temporary_dir()
     environment.keep_freed_memory()
     environment.quiet_tensorflow()
+    environment.prefer_onednn()
     environment.plain_gcsfs()
     return word.run(job) or EXIT_OK
 

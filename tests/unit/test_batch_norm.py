@@ -45,8 +45,7 @@ def by_batch(activation):
             gamma,
             beta,
             shift=tf.ones([inputs.shape[-1]]),
-            epsilon=EPSILON,
-            activation=activation,
+            form=batch_norm.Form(EPSILON, activation, inputs.dtype),
         ).outputs
 
     return run
@@ -84,8 +83,7 @@ def test_given_statistics_are_no_function_of_the_inputs(activation):
             gamma,
             beta,
             statistics=statistics,
-            epsilon=EPSILON,
-            activation=activation,
+            form=batch_norm.Form(EPSILON, activation, inputs.dtype),
         )
 
     compare(ours, reference(activation, statistics), (2, 6, 6, 3))
@@ -110,8 +108,7 @@ def test_a_mean_far_from_zero_costs_no_digits():
         tf.ones([5]),
         tf.zeros([5]),
         shift=tf.fill([5], 1000.0),
-        epsilon=EPSILON,
-        activation="linear",
+        form=batch_norm.Form(EPSILON, "linear", "float32"),
     )
     expected = np.var(np.float64(inputs), (0, 1, 2), ddof=1)
     np.testing.assert_allclose(found.variance, expected, rtol=1e-5)

@@ -92,6 +92,28 @@ def test_who_asked_for_tensorflows_log_sees_it():
     assert run_noisy("pass", TF_CPP_MIN_LOG_LEVEL="0") == "noise after"
 
 
+@pytest.mark.parametrize(
+    ("flags", "asked", "switch"),
+    [
+        ({"avx2"}, None, "1"),
+        ({"avx2"}, "0", "0"),
+        ({"sse2"}, None, None),
+        (set(), "1", "1"),
+    ],
+)
+def test_onednn_is_preferred_where_it_has_vectors(monkeypatch, flags, asked, switch):
+    variable = "TF_ENABLE_ONEDNN_OPTS"
+    # Twice, so that what the call sets is undone too.
+    monkeypatch.setenv(variable, "")
+    monkeypatch.delenv(variable)
+    if asked is not None:
+        monkeypatch.setenv(variable, asked)
+    monkeypatch.setattr(environment, "cpu_flags", lambda: frozenset(flags))
+    environment.prefer_onednn()
+    assert os.environ.get(variable) == switch
+    assert environment.has_onednn() == (switch == "1")
+
+
 def test_cpu_flags_are_read_on_linux():
     assert sys.platform != "linux" or environment.cpu_flags()
 

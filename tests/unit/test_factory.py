@@ -106,7 +106,7 @@ def test_logits_are_float32(precision):
         ("resnet-50", False, {"avx2"}, "float32"),
         ("resnet-50", False, {"avx512_bf16"}, "bfloat16"),
         ("resnet-50", False, {"amx_bf16"}, "bfloat16"),
-        ("efficientnet-b0", False, {"avx512_bf16"}, "float32"),
+        ("efficientnet-b0", False, {"avx512_bf16"}, "bfloat16"),
         ("efficientnet-b0", True, set(), "float16"),
     ],
 )

@@ -67,6 +67,27 @@ def test_large_layers_train_as_small_ones(monkeypatch, activation, is_frozen):
         np.testing.assert_allclose(one, other, atol=1e-4)
 
 
+@pytest.mark.parametrize("min_values", [0, 2**40])
+@pytest.mark.parametrize("types", [("bfloat16", "float32"), ("float32", "bfloat16")])
+def test_batch_norm_joins_layers_of_two_types(monkeypatch, types, min_values):
+    monkeypatch.setattr(batch_norm, "MIN_VALUES", min_values)
+    found = []
+    for of_inputs, dtype in (types, ("float32", "float32")):
+        layer = build_batch_norm(
+            activation="relu6", dtype=layers.POLICIES[dtype], name="bn"
+        )
+        inputs = tf.cast(draw(), of_inputs)
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            outputs = layer(inputs, training=True)
+            loss = tf.reduce_sum(tf.cast(outputs, tf.float32) * draw(1))
+        gradient = tape.gradient(loss, inputs)
+        assert (outputs.dtype, gradient.dtype) == (dtype, of_inputs)
+        found.append([tf.cast(one, tf.float32) for one in (outputs, gradient)])
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one, other, atol=0.05)
+
+
 def test_batch_norm_serves_with_the_moving_statistics():
     layer = build_batch_norm()
     layer.moving_mean.assign(tf.range(CHANNELS, dtype=tf.float32))
@@ -121,6 +142,7 @@ def test_weights_stay_float32(precision):
     build = build_builder(precision=precision)
     outputs = build.conv(inputs, 4, 3, name="conv")
     outputs = build.batch_norm(outputs, name="bn")
-    model = keras.Model(inputs, outputs)
+    wide = build.batch_norm(outputs, name="wide_bn", is_before_depthwise=True)
+    model = keras.Model(inputs, [outputs, wide])
     assert {variable.dtype for variable in model.variables} == {"float32"}
-    assert outputs.dtype == precision
+    assert (outputs.dtype, wide.dtype) == (precision, "float32")

@@ -21,7 +21,7 @@ class Normalized(NamedTuple):
     """What a step normalised, and by what.
 
     Attributes:
-        outputs: Of the inputs' type and shape, activated.
+        outputs: Of the inputs' shape, activated.
         mean: float32 [channels].
         variance: float32 [channels]; of a batch it is the unbiased one.
     """
@@ -29,6 +29,20 @@ class Normalized(NamedTuple):
     outputs: Any
     mean: Any
     variance: Any
+
+
+class Form(NamedTuple):
+    """What a layer computes beside its variables.
+
+    Attributes:
+        epsilon: Added to the variance.
+        activation: A key of ACTIVATIONS.
+        dtype: Of the outputs.
+    """
+
+    epsilon: float
+    activation: str
+    dtype: str
 
 
 class Statistics(NamedTuple):
@@ -67,7 +81,7 @@ def pays(inputs: Any) -> bool:
 
 
 def normalize_by_batch(
-    inputs: Any, gamma: Any, beta: Any, *, shift: Any, epsilon: float, activation: str
+    inputs: Any, gamma: Any, beta: Any, *, shift: Any, form: Form
 ) -> Normalized:
     """Normalises by the statistics of the global batch, and activates.
 
@@ -80,8 +94,7 @@ def normalize_by_batch(
         beta: float32 [channels].
         shift: float32 [channels], about the mean: squares of what is left lose no
             digits.
-        epsilon: Added to the variance.
-        activation: A key of ACTIVATIONS.
+        form: Of the layer.
 
     Source: Ioffe & Szegedy 2015, arxiv.org/abs/1502.03167, algorithm 1 and the
     gradients below it.
@@ -90,32 +103,26 @@ def normalize_by_batch(
     @tf.custom_gradient
     def run(inputs: Any, gamma: Any, beta: Any) -> Any:
         count, mean, variance = _measure(inputs, shift)
-        deviation = tf.sqrt(variance + epsilon)
+        deviation = tf.sqrt(variance + form.epsilon)
         line = _Line(mean, gamma / deviation, beta)
 
         def compute_gradients(upstream: Any, *_: Any) -> list[Any]:
-            sums = _sum_slopes(inputs, upstream, line, activation)
+            sums = _sum_slopes(inputs, upstream, line, form.activation)
             of_beta, of_gamma = sums[0], sums[1] / deviation
             means = replicas.sum_over_all(tf.stack([of_beta, of_gamma])) / count
             debt = _Debt(-line.scale * means[1] / deviation, -line.scale * means[0])
-            of_inputs = _differentiate(inputs, upstream, line, debt, activation)
+            of_inputs = _differentiate(inputs, upstream, line, debt, form.activation)
             return [of_inputs, of_gamma, of_beta]
 
         unbiased = variance * count / tf.maximum(count - 1.0, 1.0)
-        outputs = _normalize(inputs, line, activation)
+        outputs = _normalize(inputs, line, form)
         return (outputs, mean, unbiased), compute_gradients
 
     return Normalized(*run(inputs, gamma, beta))
 
 
 def normalize_by_statistics(
-    inputs: Any,
-    gamma: Any,
-    beta: Any,
-    *,
-    statistics: Statistics,
-    epsilon: float,
-    activation: str,
+    inputs: Any, gamma: Any, beta: Any, *, statistics: Statistics, form: Form
 ) -> Any:
     """Normalises by given statistics, and activates.
 
@@ -124,26 +131,25 @@ def normalize_by_statistics(
         gamma: float32 [channels].
         beta: float32 [channels].
         statistics: What to normalise by.
-        epsilon: Added to the variance.
-        activation: A key of ACTIVATIONS.
+        form: Of the layer.
 
     Returns:
-        Of the inputs' type and shape.
+        Of the inputs' shape.
     """
 
     @tf.custom_gradient
     def run(inputs: Any, gamma: Any, beta: Any) -> Any:
         mean, variance = statistics
-        deviation = tf.sqrt(variance + epsilon)
+        deviation = tf.sqrt(variance + form.epsilon)
         line = _Line(mean, gamma / deviation, beta)
 
         def compute_gradients(upstream: Any) -> list[Any]:
-            sums = _sum_slopes(inputs, upstream, line, activation)
+            sums = _sum_slopes(inputs, upstream, line, form.activation)
             nothing = _Debt(tf.zeros_like(mean), tf.zeros_like(mean))
-            of_inputs = _differentiate(inputs, upstream, line, nothing, activation)
+            of_inputs = _differentiate(inputs, upstream, line, nothing, form.activation)
             return [of_inputs, sums[1] / deviation, sums[0]]
 
-        return _normalize(inputs, line, activation), compute_gradients
+        return _normalize(inputs, line, form), compute_gradients
 
     return run(inputs, gamma, beta)
 
@@ -168,9 +174,9 @@ def _sum_values(inputs: Any, shift: Any) -> tuple[Any, Any]:
 
 
 @one_pass.compiled
-def _normalize(inputs: Any, line: _Line, activation: str) -> Any:
+def _normalize(inputs: Any, line: _Line, form: Form) -> Any:
     normalized = _centre(inputs, line) * line.scale + line.beta
-    return tf.cast(ACTIVATIONS[activation].compute(normalized), inputs.dtype)
+    return tf.cast(ACTIVATIONS[form.activation].compute(normalized), form.dtype)
 
 
 @one_pass.summed

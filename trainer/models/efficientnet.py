@@ -107,7 +107,9 @@ def build_efficientnet(
     outputs = build.normalize(images)
     stem_filters = scaling.scale_end(STEM_FILTERS)
     outputs = build.conv(outputs, stem_filters, 3, strides=2, name="stem_conv")
-    outputs = build.batch_norm(outputs, name="stem_bn", activates=True)
+    outputs = build.batch_norm(
+        outputs, name="stem_bn", activates=True, is_before_depthwise=True
+    )
     outputs = _build_stages(build, outputs, scaling)
     outputs = build.conv(outputs, scaling.scale_end(TOP_FILTERS), 1, name="top_conv")
     outputs = build.batch_norm(outputs, name="top_bn", activates=True)
@@ -166,7 +168,9 @@ def _build_block(
     if stage.expansion != 1:
         wide = stage.expansion * inputs.shape[-1]
         outputs = build.conv(outputs, wide, 1, name=f"{name}_expand_conv")
-        outputs = build.batch_norm(outputs, name=f"{name}_expand_bn", activates=True)
+        outputs = build.batch_norm(
+            outputs, name=f"{name}_expand_bn", activates=True, is_before_depthwise=True
+        )
     outputs = build.depthwise_conv(
         outputs, stage.kernel_size, strides=stage.strides, name=f"{name}_dwconv"
     )

@@ -65,9 +65,9 @@ def default_variant(model_type: str) -> Variant:
 def auto_precision(model_type: str, *, gpu: bool, cpu_flags: frozenset[str]) -> str:
     """The fastest precision without loss of range.
 
-    On a CPU bfloat16 pays where there are instructions for it, and not for depthwise
-    convolutions (docs/adr/0002-precision.md). On a GPU float16 with a loss scale runs
-    on every tensor core since Volta; bfloat16 needs Ampere.
+    On a CPU bfloat16 pays where there are instructions for it (docs/adr/
+    0002-precision.md). On a GPU float16 with a loss scale runs on every tensor core
+    since Volta; bfloat16 needs Ampere.
 
     Args:
         model_type: A key of config.MODEL_IMAGE_SIZES.
@@ -79,6 +79,4 @@ def auto_precision(model_type: str, *, gpu: bool, cpu_flags: frozenset[str]) -> 
         return "float32"
     if gpu:
         return "float16"
-    if model_type in resnet.NUM_BLOCKS and cpu_flags & environment.BFLOAT16_CPU_FLAGS:
-        return "bfloat16"
-    return "float32"
+    return "bfloat16" if cpu_flags & environment.BFLOAT16_CPU_FLAGS else "float32"

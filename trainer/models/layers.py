@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from trainer.models import activations, batch_norm, replicas
 from trainer.models.convolution import Conv2D
+from trainer.models.depthwise import DepthwiseConv2D
 from trainer.models.dropout import Dropout
 from trainer.models.normalization import Normalize
 from trainer.models.variant import Variant
@@ -58,7 +59,8 @@ class FusedBatchNormalization(keras.layers.Layer):
             activation: A key of activations.ACTIVATIONS.
             **kwargs: Of keras.layers.Layer.
         """
-        super().__init__(**kwargs)
+        # Inputs stay of their own type, for which the loops over them are made anyway.
+        super().__init__(autocast=False, **kwargs)
         self._momentum = momentum
         self._epsilon = epsilon
         self._starts_at_zero = starts_at_zero
@@ -103,22 +105,21 @@ class FusedBatchNormalization(keras.layers.Layer):
         if not training or not (spans_replicas or batch_norm.pays(inputs)):
             return self._normalize_by_kernel(inputs, moves=training)
         gamma, beta, mean, variance = self._read()
+        form = batch_norm.Form(self._epsilon, self._activation, self.compute_dtype)
         if self.is_frozen:
             return batch_norm.normalize_by_statistics(
                 inputs,
                 gamma,
                 beta,
                 statistics=batch_norm.Statistics(mean, variance),
-                epsilon=self._epsilon,
-                activation=self._activation,
+                form=form,
             )
         found = batch_norm.normalize_by_batch(
             inputs,
             gamma,
             beta,
             shift=mean,
-            epsilon=self._epsilon,
-            activation=self._activation,
+            form=form,
         )
         self._move(self.moving_mean, mean, found.mean)
         self._move(self.moving_variance, variance, found.variance)
@@ -141,7 +142,8 @@ class FusedBatchNormalization(keras.layers.Layer):
         if is_training:
             self.moving_mean.assign(mean)
             self.moving_variance.assign(variance)
-        return activations.activate(outputs, self._activation)
+        activated = activations.activate(outputs, self._activation)
+        return tf.cast(activated, self.compute_dtype)
 
     def _read(self) -> list[Any]:
         variables = (self.gamma, self.beta, self.moving_mean, self.moving_variance)
@@ -222,12 +224,11 @@ class LayerBuilder:
                 kernel_size // 2, dtype="float32", name=f"{name}_pad"
             )
             inputs = pad(inputs)
-        layer = keras.layers.DepthwiseConv2D(
+        layer = DepthwiseConv2D(
             kernel_size,
             strides=strides,
-            padding="valid" if is_even else "same",
-            use_bias=False,
-            depthwise_initializer=self._kernel_initializer(name),
+            padding="VALID" if is_even else "SAME",
+            kernel_initializer=self._kernel_initializer(name),
             dtype="float32",
             name=name,
         )
@@ -240,14 +241,18 @@ class LayerBuilder:
         name: str,
         starts_at_zero: bool = False,
         activates: bool = False,
+        is_before_depthwise: bool = False,
     ) -> Any:
-        """Batch normalisation, with the network's activation or without."""
+        """Batch normalisation, with the network's activation or without.
+
+        Before a depthwise convolution it hands on float32, which that computes in.
+        """
         layer = FusedBatchNormalization(
             momentum=self.batch_norm_momentum,
             epsilon=self.variant.batch_norm_epsilon,
             starts_at_zero=starts_at_zero,
             activation=self.activation if activates else "linear",
-            dtype=self._policy,
+            dtype="float32" if is_before_depthwise else self._policy,
             name=name,
         )
         return layer(inputs)
