@@ -50,7 +50,8 @@ def _python_packages() -> Iterator[dict[str, Any]]:
         name = re.sub(r"[-_.]+", "-", found.name).lower()
         component = _component("pypi", name, found.version)
         # The one field that is an SPDX expression by its definition, PEP 639.
-        if expression := found.metadata.get("License-Expression"):
+        if "License-Expression" in found.metadata:
+            expression = found.metadata["License-Expression"]
             component["licenses"] = [{"expression": expression}]
         yield component
 

@@ -68,7 +68,7 @@ def _run(*arguments: str) -> None:
 def _predict(work_dir: pathlib.Path) -> None:
     """Prints what the SavedModel says of one validation picture of each class."""
     environment.quiet_tensorflow()
-    with environment.hidden_native_stderr():
+    with environment.importing_tensorflow():
         import tensorflow as tf
 
     names = (work_dir / "data" / "labels.txt").read_text().splitlines()
