@@ -37,17 +37,19 @@ from trainer.models.depthwise import DepthwiseConv2D
 MATRIX_SIDE, COPY_BYTES, REPEATS = 2048, 256 * 2**20, 10
 PROFILED_STEPS = 5
 BYTES = 4
-# Kind to how the names of its ops begin, as a profile has them.
+# Kind to how the names of its ops begin.
 KINDS = {
     "depthwise convolutions": ("Depthwise",),
-    "convolutions": ("Conv2D", "_FusedConv2D", "_MklNativeConv", "_MklFusedConv"),
+    "convolutions": ("Conv2D", "FusedConv2D"),
     # What is compiled is normalisation and gradients of activations.
-    "normalisation": ("FusedBatchNorm", "_FusedBatchNorm", "ExecuteAsyncOnStream"),
-    "matrix products": ("MatMul", "_FusedMatMul", "BatchMatMul", "Einsum"),
+    "normalisation": ("FusedBatchNorm", "ExecuteAsyncOnStream"),
+    "matrix products": ("MatMul", "FusedMatMul", "BatchMatMul", "Einsum"),
     "optimizer": ("ResourceApply",),
 }
-# Node and op, or XLA's name for what it runs.
-EVENT = re.compile(r"(?:[^:]+:|.*::(?=ExecuteAsyncOnStream))(\w+)")
+# Node and op, or XLA's name for what it runs; less how oneDNN's and fused ops begin.
+EVENT = re.compile(
+    r"(?:[^:]+:|.*::(?=ExecuteAsyncOnStream))(?:_Mkl(?:Native)?|_)?(\w+)"
+)
 
 
 class Work(NamedTuple):

@@ -1,3 +1,4 @@
+import gc
 import json
 import os
 import subprocess
@@ -86,6 +87,15 @@ def test_it_is_shown_when_the_import_fails():
     stderr = run_noisy("raise ImportError('broken')", TF_CPP_MIN_LOG_LEVEL="3")
     assert stderr.startswith("noise ")
     assert "broken" in stderr
+
+
+def test_an_import_is_not_interrupted_by_the_collector():
+    assert gc.isenabled()
+    with pytest.raises(ImportError), environment.importing_tensorflow():
+        was_enabled = gc.isenabled()
+        raise ImportError
+    assert not was_enabled
+    assert gc.isenabled()
 
 
 def test_who_asked_for_tensorflows_log_sees_it():

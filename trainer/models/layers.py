@@ -59,7 +59,7 @@ class FusedBatchNormalization(keras.layers.Layer):
             activation: A key of activations.ACTIVATIONS.
             **kwargs: Of keras.layers.Layer.
         """
-        # Inputs stay of their own type, for which the loops over them are made anyway.
+        # A cast of the inputs would be a pass over them; the loops cast as they read.
         super().__init__(autocast=False, **kwargs)
         self._momentum = momentum
         self._epsilon = epsilon
