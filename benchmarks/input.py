@@ -100,11 +100,12 @@ def _count(items: Iterator[int], seconds: float) -> float:
 
 def _open_source(pattern: str) -> Any:
     from trainer import storage
-    from trainer.data import bad_records, pipeline, tfrecord
+    from trainer.data import bad_records, tfrecord
+    from trainer.data.example_source import ExampleSource
 
     flag = "training_data_path"
     index = tfrecord.index_files(storage.match_files(pattern, flag))
-    return pipeline.ExampleSource(
+    return ExampleSource(
         index,
         bad_records.BadRecords(index, max_bad_records=lambda _: 0, flag=flag),
         label_offset=1,

@@ -11,6 +11,7 @@ from stopwatch import Case
 
 from trainer import config, environment, storage
 from trainer.data import bad_records, order, pipeline, tfrecord
+from trainer.data.example_source import ExampleSource
 from trainer.models import factory
 from trainer.training import distribution, steps
 
@@ -83,7 +84,7 @@ def _open_files(case: Case, pattern: str) -> Iterator[Any]:
     index = tfrecord.index_files(storage.match_files(pattern, flag))
     bad = bad_records.BadRecords(index, max_bad_records=lambda _: 0, flag=flag)
     batches = pipeline.TrainingInput(
-        pipeline.ExampleSource(index, bad, 1),
+        ExampleSource(index, bad, 1),
         order.build_global_order(len(index), seed=0),
         image_size=case.image_size,
         batch_size=case.batch_size,

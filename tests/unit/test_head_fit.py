@@ -6,6 +6,7 @@ import tensorflow as tf
 from tests import pictures
 from trainer import config
 from trainer.data import bad_records, pipeline, tfrecord
+from trainer.data.example_source import ExampleSource
 from trainer.training import head_fit
 from trainer.training.interruption import Interruption
 
@@ -19,7 +20,7 @@ def source(tmp_path):
     index = tfrecord.index_files([str(path)])
     bad = bad_records.BadRecords(index, max_bad_records=lambda _: 9, flag="x")
     bad.add(4, "is bad")
-    return pipeline.ExampleSource(index, bad, 1)
+    return ExampleSource(index, bad, 1)
 
 
 def build_model():

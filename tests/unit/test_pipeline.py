@@ -7,6 +7,7 @@ import tensorflow as tf
 from tests import pictures
 from trainer import errors
 from trainer.data import bad_records, images, order, pipeline, tfrecord
+from trainer.data.example_source import ExampleSource
 
 NUM_RECORDS = 7
 
@@ -26,7 +27,7 @@ def open_source(path, records, *, label_offset=1, limit=10):
     bad = bad_records.BadRecords(
         index, max_bad_records=lambda _: limit, flag="training_data_path"
     )
-    return pipeline.ExampleSource(index, bad, label_offset)
+    return ExampleSource(index, bad, label_offset)
 
 
 def training(source, *, batch_size=3, seed=0, start_step=0):

@@ -9,141 +9,20 @@ its batch; `mark_undecodable` finds it, and the input is opened again at that ba
 """
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from trainer import environment, errors
-from trainer.data import augmentation, examples, images, tfrecord
-from trainer.data.bad_records import BadRecords
+from trainer import environment
+from trainer.data import augmentation, images
+from trainer.data.example_source import ExampleSource
 from trainer.data.order import Order
 
 # Records that one call into Python reads; a call a record is five times slower.
 READ_BATCH = 64
 PREFETCHED_BATCHES = 2
-
-
-class ExampleSource:
-    """The records of a split whose labels were checked."""
-
-    def __init__(
-        self, index: tfrecord.RecordIndex, bad: BadRecords, label_offset: int
-    ) -> None:
-        """Opens nothing.
-
-        Args:
-            index: The records.
-            bad: Those that are skipped; takes what is found bad later.
-            label_offset: Label of the first class.
-        """
-        self.index = index
-        self.bad = bad
-        self.label_offset = label_offset
-        self.read_error: errors.JobError | None = None
-        self._placeholder = examples.build_placeholder(label_offset)
-
-    def read_batch(self, records: Any) -> tuple[Any, Any, Any]:
-        """Reads records in a graph.
-
-        Args:
-            records: int64 [batch].
-
-        Returns:
-            Encoded pictures, string [batch]; classes from 0, int32 [batch]; weights,
-            float32 [batch]: 0 for bad records, else 1.
-        """
-        serialized, weights = self._call_python(
-            self._read, [records], (tf.string, tf.float32)
-        )
-        encoded, labels = examples.parse_batch(tf.ensure_shape(serialized, [None]))
-        classes = tf.cast(labels - self.label_offset, tf.int32)
-        return encoded, classes, tf.ensure_shape(weights, [None])
-
-    def locate(
-        self, function: Callable[[np.ndarray], np.ndarray], positions: Any
-    ) -> Any:
-        """Asks Python in a graph which records are at some positions.
-
-        Args:
-            function: Maps int64 [batch] to int64 [batch].
-            positions: int64 [batch].
-        """
-        records = self._call_python(function, [positions], tf.int64)
-        return tf.ensure_shape(records, [None])
-
-    def _call_python(
-        self, function: Callable[..., Any], arguments: Sequence[Any], types: Any
-    ) -> Any:
-        """Keeps the error of a job: TensorFlow passes on its text only."""
-
-        def call(*arrays: np.ndarray) -> Any:
-            try:
-                return function(*arrays)
-            except errors.JobError as error:
-                self.read_error = error
-                raise
-
-        return tf.numpy_function(call, arguments, types, stateful=False)
-
-    def mark_undecodable(
-        self, records: Iterable[int], decode: Callable[[Any, int], Any]
-    ) -> bool:
-        """Finds the records that made a batch fail.
-
-        Args:
-            records: The records of the batch.
-            decode: Decodes (encoded picture, position in the batch) as the batch did.
-
-        Returns:
-            Whether there is a bad record that was not known before.
-
-        Raises:
-            DataError: If there are too many by now.
-        """
-        num_known = len(self.bad)
-        for position, record in enumerate(records):
-            encoded, _, weight = self.read_batch(tf.constant([record], tf.int64))
-            if not weight[0]:
-                continue
-            try:
-                decode(encoded[0], position)
-            except tf.errors.InvalidArgumentError as error:
-                self.bad.add(record, images.describe_failure(error))
-        return len(self.bad) > num_known
-
-    def skip(self, record: Any) -> tuple[Any, Any, Any]:
-        """Counts a record as bad in a graph; what stands in for it, as of `read_batch`.
-
-        Args:
-            record: int64 [].
-        """
-
-        def add(number: np.ndarray) -> bool:
-            self.bad.add(int(number), "holds a picture that does not decode")
-            return True
-
-        added = self._call_python(add, [record], tf.bool)
-        with tf.control_dependencies([added]):
-            encoded, label, weight = self.read_batch(tf.reshape(record, [1]))
-        return encoded[0], label[0], weight[0]
-
-    def _read(self, records: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        read = [self._read_or_none(int(record)) for record in records]
-        weights = np.array([data is not None for data in read], np.float32)
-        serialized = [self._placeholder if data is None else data for data in read]
-        return np.array(serialized, object), weights
-
-    def _read_or_none(self, record: int) -> bytes | None:
-        """None if the record is bad."""
-        if record in self.bad:
-            return None
-        try:
-            return self.index.read(record)
-        except errors.DamagedError as damage:
-            self.bad.add(record, damage.reason)
-            return None
 
 
 def _without_autotuning() -> tf.data.Options:

@@ -11,6 +11,7 @@ import tensorflow as tf
 from trainer import errors
 from trainer.config import TrainConfig
 from trainer.data import images, pipeline
+from trainer.data.example_source import ExampleSource
 from trainer.training import failures
 from trainer.training.agreement import Agreement
 from trainer.training.evaluator import Evaluator
@@ -27,7 +28,7 @@ class Evaluation:
         self,
         config: TrainConfig,
         evaluator: Evaluator,
-        source: pipeline.ExampleSource,
+        source: ExampleSource,
         *,
         scored: Sequence[Any] | None,
         agreement: Agreement,

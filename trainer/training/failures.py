@@ -6,12 +6,12 @@ from collections.abc import Iterator
 import tensorflow as tf
 
 from trainer import errors
-from trainer.data import pipeline
+from trainer.data.example_source import ExampleSource
 
 
 @contextlib.contextmanager
 def explained(
-    source: pipeline.ExampleSource, batch_flag: str, change: str = "lower it"
+    source: ExampleSource, batch_flag: str, change: str = "lower it"
 ) -> Iterator[None]:
     """Turns errors of the data or of memory into job errors; others pass.
 

@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from trainer.config import TrainConfig
 from trainer.data import pipeline
+from trainer.data.example_source import ExampleSource
 from trainer.models import depth
 from trainer.training import failures, losses, optimizers
 from trainer.training.interruption import Interruption
@@ -31,7 +32,7 @@ WEIGHT_DECAY = 0.001
 def fit_head(
     model: keras.Model,
     config: TrainConfig,
-    source: pipeline.ExampleSource,
+    source: ExampleSource,
     interruption: Interruption,
 ) -> None:
     """Replaces the weights of the classifier; leaves all others alone.

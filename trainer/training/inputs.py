@@ -18,9 +18,9 @@ from trainer.data import (
     images,
     labels,
     order,
-    pipeline,
     shard_cache,
 )
+from trainer.data.example_source import ExampleSource
 from trainer.data.index_cache import IndexCache
 from trainer.data.remote_shards import RemoteShards
 from trainer.serving import parity
@@ -51,8 +51,8 @@ class Inputs(NamedTuple):
         label_names: Text of the labels file; None if the data has none.
     """
 
-    training: pipeline.ExampleSource
-    validation: pipeline.ExampleSource
+    training: ExampleSource
+    validation: ExampleSource
     order: order.Order
     num_training: int
     class_counts: np.ndarray
@@ -108,7 +108,7 @@ def open_inputs(config: TrainConfig, known: IndexCache) -> Inputs:
         label_offset=config.label_offset,
     )
     training, validation = (
-        pipeline.ExampleSource(split.index, split.bad, offset)
+        ExampleSource(split.index, split.bad, offset)
         for split in (found.split, validation_split)
     )
     _decode_sample(training, TRAINING)
@@ -179,7 +179,7 @@ def _plan_window_bytes(config: TrainConfig, files: Mapping[str, Files]) -> int:
 
 
 def _build_order(
-    config: TrainConfig, found: _Training, source: pipeline.ExampleSource
+    config: TrainConfig, found: _Training, source: ExampleSource
 ) -> order.Order:
     if found.windows is None or found.shards is None:
         return order.build_global_order(found.num_records, config.seed)
@@ -194,7 +194,7 @@ def _build_order(
 
 def _check_labels(
     config: TrainConfig,
-    source: pipeline.ExampleSource,
+    source: ExampleSource,
     found: np.ndarray,
     records: range,
 ) -> None:
@@ -206,7 +206,7 @@ def _check_labels(
     )
 
 
-def _decode_sample(source: pipeline.ExampleSource, flag: str) -> list[int]:
+def _decode_sample(source: ExampleSource, flag: str) -> list[int]:
     """Decodes some pictures, evenly spaced: wrong ones are often wrong throughout.
 
     Returns:
@@ -230,9 +230,7 @@ def _decode_sample(source: pipeline.ExampleSource, flag: str) -> list[int]:
     return good
 
 
-def _read_pictures(
-    source: pipeline.ExampleSource, records: Sequence[int]
-) -> list[bytes]:
+def _read_pictures(source: ExampleSource, records: Sequence[int]) -> list[bytes]:
     encoded, _, _ = source.read_batch(tf.constant(records, tf.int64))
     return list(encoded.numpy())
 
