@@ -12,10 +12,6 @@ import tensorflow as tf
 from trainer.models import one_pass, replicas
 from trainer.models.activations import ACTIVATIONS
 
-# Smaller layers would save little of a step, and a shape takes a third of a second to
-# compile.
-MIN_VALUES = 2**21
-
 
 class Normalized(NamedTuple):
     """What a step normalised, and by what.
@@ -68,16 +64,6 @@ class _Debt(NamedTuple):
 
     by_value: Any
     constant: Any
-
-
-def pays(inputs: Any) -> bool:
-    """Whether this module is faster than TensorFlow's kernels on one replica.
-
-    Args:
-        inputs: float [batch, height, width, channels]; the batch may be unknown.
-    """
-    num_values = inputs.shape.num_elements() or 0
-    return num_values >= MIN_VALUES and not one_pass.has_accelerator()
 
 
 def normalize_by_batch(
@@ -176,7 +162,7 @@ def _sum_values(inputs: Any, shift: Any) -> tuple[Any, Any]:
 @one_pass.compiled
 def _normalize(inputs: Any, line: _Line, form: Form) -> Any:
     normalized = _centre(inputs, line) * line.scale + line.beta
-    return tf.cast(ACTIVATIONS[form.activation].compute(normalized), form.dtype)
+    return one_pass.cast(ACTIVATIONS[form.activation].compute(normalized), form.dtype)
 
 
 @one_pass.summed
@@ -196,7 +182,7 @@ def _differentiate(
     centred = _centre(inputs, line)
     slopes = _slope(centred, upstream, line, activation)
     of_inputs = slopes * line.scale + centred * debt.by_value + debt.constant
-    return tf.cast(of_inputs, inputs.dtype)
+    return one_pass.cast(of_inputs, inputs.dtype)
 
 
 def _centre(inputs: Any, line: _Line) -> Any:

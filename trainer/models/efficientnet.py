@@ -195,13 +195,9 @@ def _squeeze_and_excite(
     Source: Hu et al. 2017, arxiv.org/abs/1709.01507; the ratio is of the block's input.
     """
     filters = max(1, int(num_block_inputs * SQUEEZE_RATIO))
-    gate = keras.layers.GlobalAveragePooling2D(
-        keepdims=True, dtype=inputs.dtype, name=f"{name}_squeeze"
-    )(inputs)
+    outputs, gate = build.squeeze(inputs, name=f"{name}_squeeze")
     gate = build.conv(gate, filters, 1, use_bias=True, name=f"{name}_reduce")
     gate = build.activate(gate, name=f"{name}_reduce_activation")
     gate = build.conv(gate, inputs.shape[-1], 1, use_bias=True, name=f"{name}_expand")
     gate = build.sigmoid(gate, name=f"{name}_expand_activation")
-    return keras.layers.Multiply(dtype=inputs.dtype, name=f"{name}_excite")(
-        [inputs, gate]
-    )
+    return build.excite(outputs, gate, name=f"{name}_excite")

@@ -12,7 +12,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from trainer.models import activations, batch_norm, replicas
+from trainer.models import activations, batch_norm, gates, one_pass, replicas
 from trainer.models.convolution import Conv2D
 from trainer.models.depthwise import DepthwiseConv2D
 from trainer.models.dropout import Dropout
@@ -102,7 +102,7 @@ class FusedBatchNormalization(keras.layers.Layer):
     def call(self, inputs: Any, training: bool = False) -> Any:  # noqa: FBT001, FBT002
         """Normalises float [batch, height, width, channels]."""
         spans_replicas = replicas.count() > 1 and not self.is_frozen
-        if not training or not (spans_replicas or batch_norm.pays(inputs)):
+        if not training or not (spans_replicas or one_pass.pays(inputs)):
             return self._normalize_by_kernel(inputs, moves=training)
         gamma, beta, mean, variance = self._read()
         form = batch_norm.Form(self._epsilon, self._activation, self.compute_dtype)
@@ -266,6 +266,14 @@ class LayerBuilder:
         """1 / (1 + exp(-x))."""
         layer = keras.layers.Activation("sigmoid", dtype=self._policy, name=name)
         return layer(inputs)
+
+    def squeeze(self, inputs: Any, *, name: str) -> Any:
+        """The inputs, and the mean of each of their channels."""
+        return gates.Squeeze(dtype=self._policy, name=name)(inputs)
+
+    def excite(self, inputs: Any, gate: Any, *, name: str) -> Any:
+        """Scales each channel by its gate."""
+        return gates.Excite(dtype=self._policy, name=name)([inputs, gate])
 
     def max_pool(self, inputs: Any, pool_size: int, *, strides: int, name: str) -> Any:
         """The greatest of each square; of values that are 0 or more."""
