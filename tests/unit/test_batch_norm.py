@@ -136,3 +136,12 @@ def test_threads_do_not_change_a_bit():
     for other in others:
         for one, again in zip(first, other, strict=True):
             np.testing.assert_array_equal(one, again)
+
+
+def test_channels_without_a_kernel_pay_in_smaller_layers(monkeypatch):
+    sixteens, others = tf.zeros([32, 28, 28, 32]), tf.zeros([32, 28, 28, 40])
+    assert not batch_norm.pays(sixteens)
+    assert batch_norm.pays(others)
+    assert not batch_norm.pays(tf.zeros([2, 7, 7, 40]))
+    monkeypatch.setattr(one_pass, "has_accelerator", lambda: True)
+    assert not batch_norm.pays(others)

@@ -12,6 +12,10 @@ import tensorflow as tf
 from trainer.models import one_pass, replicas
 from trainer.models.activations import ACTIVATIONS
 
+# oneDNN's kernels are for channels in whole vectors; others take it up to ten times as
+# long, so that smaller layers pay (docs/adr/0037-channels-sums-and-joins.md).
+VECTOR, MIN_VALUES_OF_OTHERS = 16, 2**18
+
 
 class Normalized(NamedTuple):
     """What a step normalised, and by what.
@@ -64,6 +68,16 @@ class _Debt(NamedTuple):
 
     by_value: Any
     constant: Any
+
+
+def pays(inputs: Any) -> bool:
+    """Whether this module is faster than TensorFlow's kernels on one replica.
+
+    Args:
+        inputs: float [batch, height, width, channels]; the batch may be unknown.
+    """
+    has_kernel = inputs.shape[-1] % VECTOR == 0
+    return one_pass.pays(inputs, None if has_kernel else MIN_VALUES_OF_OTHERS)
 
 
 def normalize_by_batch(

@@ -12,10 +12,11 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from trainer.models import activations, batch_norm, gates, one_pass, replicas
+from trainer.models import activations, batch_norm, gates, replicas
 from trainer.models.convolution import Conv2D
 from trainer.models.depthwise import DepthwiseConv2D
 from trainer.models.dropout import Dropout
+from trainer.models.join import Join
 from trainer.models.normalization import Normalize
 from trainer.models.variant import Variant
 
@@ -102,7 +103,7 @@ class FusedBatchNormalization(keras.layers.Layer):
     def call(self, inputs: Any, training: bool = False) -> Any:  # noqa: FBT001, FBT002
         """Normalises float [batch, height, width, channels]."""
         spans_replicas = replicas.count() > 1 and not self.is_frozen
-        if not training or not (spans_replicas or one_pass.pays(inputs)):
+        if not training or not (spans_replicas or batch_norm.pays(inputs)):
             return self._normalize_by_kernel(inputs, moves=training)
         gamma, beta, mean, variance = self._read()
         form = batch_norm.Form(self._epsilon, self._activation, self.compute_dtype)
@@ -314,6 +315,11 @@ class LayerBuilder:
     def add(self, inputs: list[Any], *, name: str) -> Any:
         """Elementwise sum."""
         return keras.layers.Add(dtype=self._policy, name=name)(inputs)
+
+    def join(self, shortcut: Any, outputs: Any, *, name: str) -> Any:
+        """Their sum, with the network's activation: twice, for block and shortcut."""
+        layer = Join(self.activation, dtype=self._policy, name=name)
+        return layer([shortcut, outputs])
 
     def classifier(
         self, inputs: Any, num_classes: int, initializer: keras.Initializer

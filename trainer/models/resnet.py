@@ -50,13 +50,14 @@ def build_resnet(
     is_basic = model_type in BASIC_BLOCK_MODELS
     images = keras.Input([image_size, image_size, 3], dtype="float32", name="images")
     outputs = build.normalize(images)
-    outputs = _build_stem(build, outputs)
+    outputs = shortcut = _build_stem(build, outputs)
     for stage, num_blocks in enumerate(NUM_BLOCKS[model_type]):
         for block in range(num_blocks):
-            outputs = (_build_basic_block if is_basic else _build_bottleneck)(
+            outputs, shortcut = (_build_basic_block if is_basic else _build_bottleneck)(
                 build,
                 outputs,
-                STAGE_FILTERS[stage],
+                shortcut,
+                filters=STAGE_FILTERS[stage],
                 strides=2 if stage and not block else 1,
                 name=f"conv{stage + 2}_block{block + 1}",
             )
@@ -89,30 +90,40 @@ def _build_stem(build: LayerBuilder, inputs: Any) -> Any:
 
 
 def _build_basic_block(
-    build: LayerBuilder, inputs: Any, filters: int, *, strides: int, name: str
+    build: LayerBuilder,
+    inputs: Any,
+    shortcut: Any,
+    *,
+    filters: int,
+    strides: int,
+    name: str,
 ) -> Any:
     """Two 3 x 3 convolutions around a shortcut."""
-    shortcut = _build_shortcut(build, inputs, filters, strides=strides, name=name)
+    shortcut = _build_shortcut(build, shortcut, filters, strides=strides, name=name)
     outputs = _conv_bn_relu(build, inputs, filters, 3, strides, name=f"{name}_1")
     outputs = build.conv(outputs, filters, 3, name=f"{name}_2_conv")
     outputs = build.batch_norm(outputs, name=f"{name}_2_bn", starts_at_zero=True)
-    outputs = build.add([shortcut, outputs], name=f"{name}_add")
-    return build.activate(outputs, name=f"{name}_out")
+    return build.join(shortcut, outputs, name=f"{name}_out")
 
 
 def _build_bottleneck(
-    build: LayerBuilder, inputs: Any, filters: int, *, strides: int, name: str
+    build: LayerBuilder,
+    inputs: Any,
+    shortcut: Any,
+    *,
+    filters: int,
+    strides: int,
+    name: str,
 ) -> Any:
     """1 x 1, 3 x 3 and 1 x 1 convolutions around a shortcut."""
     wide = BOTTLENECK_EXPANSION * filters
-    shortcut = _build_shortcut(build, inputs, wide, strides=strides, name=name)
+    shortcut = _build_shortcut(build, shortcut, wide, strides=strides, name=name)
     first, second = (strides, 1) if build.variant.first_has_stride else (1, strides)
     outputs = _conv_bn_relu(build, inputs, filters, 1, first, name=f"{name}_1")
     outputs = _conv_bn_relu(build, outputs, filters, 3, second, name=f"{name}_2")
     outputs = build.conv(outputs, wide, 1, name=f"{name}_3_conv")
     outputs = build.batch_norm(outputs, name=f"{name}_3_bn", starts_at_zero=True)
-    outputs = build.add([shortcut, outputs], name=f"{name}_add")
-    return build.activate(outputs, name=f"{name}_out")
+    return build.join(shortcut, outputs, name=f"{name}_out")
 
 
 def _build_shortcut(
