@@ -98,7 +98,16 @@ def test_model_that_answers_differently_is_not_published(tmp_path):
 
 
 def test_nothing_half_written_stays(tmp_path):
-    (tmp_path / ".staging-old").mkdir(parents=True)
+    (tmp_path / ".staging-model-old").mkdir(parents=True)
     evaluate, _ = build(tmp_path)
     evaluate(1, 0.5)
     assert os.listdir(tmp_path) == ["model"]
+
+
+def test_a_trial_leaves_alone_what_another_is_writing(tmp_path):
+    for number in ("1", "10"):
+        (tmp_path / "model" / f".staging-trial_{number}-abc").mkdir(parents=True)
+    evaluate, _ = build(tmp_path, trial_id="1")
+    evaluate(1, 0.5)
+    names = sorted(os.listdir(tmp_path / "model"))
+    assert names == [".staging-trial_10-abc", "trial_1"]

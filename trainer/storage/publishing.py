@@ -18,16 +18,20 @@ STAGING = ".staging-"
 
 
 @contextlib.contextmanager
-def staging_dir(parent: str) -> Iterator[str]:
+def staging_dir(parent: str, *, owner: str = "") -> Iterator[str]:
     """A new empty local directory that is gone afterwards.
 
     It is in `parent` where files can be renamed from there into place, else in the
     system's temporary directory.
+
+    Args:
+        parent: A folder.
+        owner: Who writes it, if not all that is in `parent` is one's own.
     """
     if not is_gs(parent):
         os.makedirs(parent, exist_ok=True)
     place = None if takes_whole_files(parent) else parent
-    path = tempfile.mkdtemp(prefix=STAGING, dir=place)
+    path = tempfile.mkdtemp(prefix=_prefix(owner), dir=place)
     try:
         yield path
     finally:
@@ -59,10 +63,14 @@ def publish_files(source_dir: str, target_dir: str, *, marker: str) -> None:
             os.replace(source, target)
 
 
-def remove_stale_staging(parent: str) -> None:
-    """Removes what a killed run left of `staging_dir`."""
+def remove_stale_staging(parent: str, *, owner: str = "") -> None:
+    """Removes what a killed run left of `staging_dir` of the same arguments."""
     if takes_whole_files(parent):
         return
     for name in list_names(parent):
-        if name.startswith(STAGING):
+        if name.startswith(_prefix(owner)):
             shutil.rmtree(os.path.join(parent, name), ignore_errors=True)
+
+
+def _prefix(owner: str) -> str:
+    return f"{STAGING}{owner}-" if owner else STAGING

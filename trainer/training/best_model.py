@@ -38,7 +38,9 @@ class BestModel:
         self._history = job_history
         self._labels = labels
         for model_dir in layout.model_dirs:
-            storage.remove_stale_staging(os.path.dirname(model_dir))
+            # Other trials may be writing beside it at this moment.
+            parent, owner = os.path.split(model_dir)
+            storage.remove_stale_staging(parent, owner=owner)
 
     def __call__(self, step: int, metrics: dict[str, float]) -> None:
         """Publishes the model to each model folder, or leaves them alone.
@@ -59,9 +61,10 @@ class BestModel:
         )
 
     def _publish(self, model_dir: str, step: int, accuracy: float) -> parity.Parity:
+        parent, owner = os.path.split(model_dir)
         with (
             storage.writing(model_dir),
-            storage.staging_dir(os.path.dirname(model_dir)) as staging,
+            storage.staging_dir(parent, owner=owner) as staging,
         ):
             staged = os.path.join(staging, "model")
             self._exporter.export(staged)
