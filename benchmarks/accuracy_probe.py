@@ -75,7 +75,7 @@ def _compute_features(
 
 
 def _fit(strength: float, features: np.ndarray, classes: np.ndarray) -> Pipeline:
-    """Features of one scale, without which the solver takes minutes."""
+    """A classifier of features that are brought to one scale first."""
     regression = LogisticRegression(C=strength, max_iter=2_000)
     return make_pipeline(StandardScaler(), regression).fit(features, classes)
 

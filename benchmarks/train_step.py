@@ -36,7 +36,7 @@ class Kind(NamedTuple):
         peer: Whose Python runs it; "" is this project's.
         model_types: Those that it has; () is all.
         only_with_bfloat16: Whether it is left out on a processor without instructions
-            for bfloat16: there it takes minutes a step, or is what `auto` is.
+            for bfloat16: it computes in bfloat16, or is what `auto` is there.
     """
 
     script: str
