@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from trainer.models import layers, one_pass, variant
+from trainer.models import batch_norm, layers, variant
 
 CHANNELS = 5
 
@@ -53,7 +53,7 @@ def test_batch_norm_trains_as_keras_layer_does():
 def test_large_layers_train_as_small_ones(monkeypatch, activation, is_frozen):
     found = []
     for min_values in (0, 2**40):
-        monkeypatch.setattr(one_pass, "MIN_VALUES", min_values)
+        monkeypatch.setattr(batch_norm, "MIN_VALUES_OF_OTHERS", min_values)
         layer = build_batch_norm(activation=activation)
         layer.moving_mean.assign(tf.range(CHANNELS, dtype=tf.float32))
         layer.is_frozen = is_frozen
@@ -70,7 +70,7 @@ def test_large_layers_train_as_small_ones(monkeypatch, activation, is_frozen):
 @pytest.mark.parametrize("min_values", [0, 2**40])
 @pytest.mark.parametrize("types", [("bfloat16", "float32"), ("float32", "bfloat16")])
 def test_batch_norm_joins_layers_of_two_types(monkeypatch, types, min_values):
-    monkeypatch.setattr(one_pass, "MIN_VALUES", min_values)
+    monkeypatch.setattr(batch_norm, "MIN_VALUES_OF_OTHERS", min_values)
     found = []
     for of_inputs, dtype in (types, ("float32", "float32")):
         layer = build_batch_norm(

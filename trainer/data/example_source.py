@@ -1,6 +1,6 @@
 """Records of a split by their numbers -> encoded pictures, classes and weights.
 
-A bad record has weight 0 and a placeholder for its picture.
+A bad record has weight 0, and another picture stands in for its own.
 """
 
 from collections.abc import Callable, Iterable, Sequence

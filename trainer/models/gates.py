@@ -1,6 +1,6 @@
 """Squeeze and excitation: a gate for each channel of a picture, that sees all of it.
 
-TensorFlow's kernels pass over the pictures fourteen times in a step, most of them one
+TensorFlow's kernels pass over the pictures fifteen times in a step, most of them one
 value at a time in bfloat16; these do so nine times (docs/adr/0035-gates.md).
 
 Source: Hu et al. 2017, arxiv.org/abs/1709.01507.

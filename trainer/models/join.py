@@ -1,6 +1,6 @@
 """Where a block and the shortcut around it meet, and the next two part.
 
-TensorFlow's kernels pass over the pictures ten times there in a step; these do so seven
+TensorFlow's kernels pass over the pictures eleven times there in a step; these do so seven
 times (docs/adr/0037-channels-sums-and-joins.md).
 """
 
