@@ -1,3 +1,4 @@
+import contextlib
 import gc
 import json
 import os
@@ -92,6 +93,12 @@ def test_it_is_shown_when_the_import_fails():
 def test_an_import_is_not_interrupted_by_the_collector():
     with environment.importing_tensorflow():
         assert not gc.isenabled()
+    assert gc.isenabled()
+
+
+def test_the_collector_is_back_after_an_import_that_failed():
+    with contextlib.suppress(ImportError), environment.importing_tensorflow():
+        raise ImportError
     assert gc.isenabled()
 
 

@@ -1,7 +1,7 @@
 """Where a block and the shortcut around it meet, and the next two part.
 
-TensorFlow's kernels pass over the pictures eleven times there in a step; these do so seven
-times (docs/adr/0037-channels-sums-and-joins.md).
+TensorFlow's kernels pass over the pictures eleven times there in a step; these do so
+seven times (docs/adr/0037-channels-sums-and-joins.md).
 """
 
 from typing import Any

@@ -316,10 +316,11 @@ class LayerBuilder:
         """Elementwise sum."""
         return keras.layers.Add(dtype=self._policy, name=name)(inputs)
 
-    def join(self, shortcut: Any, outputs: Any, *, name: str) -> Any:
+    def join(self, shortcut: Any, outputs: Any, *, name: str) -> tuple[Any, Any]:
         """Their sum, with the network's activation: twice, for block and shortcut."""
         layer = Join(self.activation, dtype=self._policy, name=name)
-        return layer([shortcut, outputs])
+        for_block, for_shortcut = layer([shortcut, outputs])
+        return for_block, for_shortcut
 
     def classifier(
         self, inputs: Any, num_classes: int, initializer: keras.Initializer

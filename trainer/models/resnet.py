@@ -25,6 +25,8 @@ NUM_BLOCKS = {
 BASIC_BLOCK_MODELS = ("resnet-18", "resnet-34")
 STAGE_FILTERS = (64, 128, 256, 512)
 BOTTLENECK_EXPANSION = 4
+# For the block and for the shortcut around it: the same, from where they part.
+_Twice = tuple[Any, Any]
 
 
 def build_resnet(
@@ -55,9 +57,8 @@ def build_resnet(
         for block in range(num_blocks):
             outputs, shortcut = (_build_basic_block if is_basic else _build_bottleneck)(
                 build,
-                outputs,
-                shortcut,
-                filters=STAGE_FILTERS[stage],
+                (outputs, shortcut),
+                STAGE_FILTERS[stage],
                 strides=2 if stage and not block else 1,
                 name=f"conv{stage + 2}_block{block + 1}",
             )
@@ -90,36 +91,26 @@ def _build_stem(build: LayerBuilder, inputs: Any) -> Any:
 
 
 def _build_basic_block(
-    build: LayerBuilder,
-    inputs: Any,
-    shortcut: Any,
-    *,
-    filters: int,
-    strides: int,
-    name: str,
-) -> Any:
+    build: LayerBuilder, inputs: _Twice, filters: int, *, strides: int, name: str
+) -> _Twice:
     """Two 3 x 3 convolutions around a shortcut."""
+    outputs, shortcut = inputs
     shortcut = _build_shortcut(build, shortcut, filters, strides=strides, name=name)
-    outputs = _conv_bn_relu(build, inputs, filters, 3, strides, name=f"{name}_1")
+    outputs = _conv_bn_relu(build, outputs, filters, 3, strides, name=f"{name}_1")
     outputs = build.conv(outputs, filters, 3, name=f"{name}_2_conv")
     outputs = build.batch_norm(outputs, name=f"{name}_2_bn", starts_at_zero=True)
     return build.join(shortcut, outputs, name=f"{name}_out")
 
 
 def _build_bottleneck(
-    build: LayerBuilder,
-    inputs: Any,
-    shortcut: Any,
-    *,
-    filters: int,
-    strides: int,
-    name: str,
-) -> Any:
+    build: LayerBuilder, inputs: _Twice, filters: int, *, strides: int, name: str
+) -> _Twice:
     """1 x 1, 3 x 3 and 1 x 1 convolutions around a shortcut."""
     wide = BOTTLENECK_EXPANSION * filters
+    outputs, shortcut = inputs
     shortcut = _build_shortcut(build, shortcut, wide, strides=strides, name=name)
     first, second = (strides, 1) if build.variant.first_has_stride else (1, strides)
-    outputs = _conv_bn_relu(build, inputs, filters, 1, first, name=f"{name}_1")
+    outputs = _conv_bn_relu(build, outputs, filters, 1, first, name=f"{name}_1")
     outputs = _conv_bn_relu(build, outputs, filters, 3, second, name=f"{name}_2")
     outputs = build.conv(outputs, wide, 1, name=f"{name}_3_conv")
     outputs = build.batch_norm(outputs, name=f"{name}_3_bn", starts_at_zero=True)
