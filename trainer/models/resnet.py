@@ -52,12 +52,12 @@ def build_resnet(
     is_basic = model_type in BASIC_BLOCK_MODELS
     images = keras.Input([image_size, image_size, 3], dtype="float32", name="images")
     outputs = build.normalize(images)
-    outputs = shortcut = _build_stem(build, outputs)
+    outputs = (_build_stem(build, outputs),) * 2
     for stage, num_blocks in enumerate(NUM_BLOCKS[model_type]):
         for block in range(num_blocks):
-            outputs, shortcut = (_build_basic_block if is_basic else _build_bottleneck)(
+            outputs = (_build_basic_block if is_basic else _build_bottleneck)(
                 build,
-                (outputs, shortcut),
+                outputs,
                 STAGE_FILTERS[stage],
                 strides=2 if stage and not block else 1,
                 name=f"conv{stage + 2}_block{block + 1}",
@@ -66,7 +66,7 @@ def build_resnet(
     initializer = build.seeded(
         keras.initializers.RandomNormal, "predictions", stddev=0.01
     )
-    logits = build.classifier(features(outputs), num_classes, initializer)
+    logits = build.classifier(features(outputs[0]), num_classes, initializer)
     return keras.Model(images, logits, name=model_type)
 
 
