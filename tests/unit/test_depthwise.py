@@ -21,13 +21,13 @@ def calls(monkeypatch):
     """Gradients of kernels that were put together of two, on a CPU with oneDNN."""
     found = []
 
-    def note(*arguments, compute=depthwise._kernel_gradient):
+    def note(*arguments, compute=depthwise._wide_kernel_gradient):
         found.append(arguments)
         return compute(*arguments)
 
     monkeypatch.setattr(environment, "has_onednn", lambda: True)
     monkeypatch.setattr(one_pass, "has_accelerator", lambda: False)
-    monkeypatch.setattr(depthwise, "_kernel_gradient", note)
+    monkeypatch.setattr(depthwise, "_wide_kernel_gradient", note)
     return found
 
 
@@ -46,18 +46,49 @@ def compare(strides=1, kernel_size=5, padding="SAME", sides=(8, 8)):
         np.testing.assert_allclose(one, other, atol=1e-4)
 
 
-@pytest.mark.parametrize("sides", [(8, 8), (9, 9), (7, 12), (2, 3), (1, 1)])
-def test_gradients_of_wide_kernels_are_tensorflows(calls, sides):
-    compare(sides=sides)
+@pytest.mark.parametrize("strides", [1, 2])
+@pytest.mark.parametrize("padding", ["SAME", "VALID"])
+@pytest.mark.parametrize("sides", [(8, 8), (9, 9), (7, 12), (5, 6)])
+def test_gradients_of_wide_kernels_are_tensorflows(calls, strides, padding, sides):
+    compare(strides=strides, padding=padding, sides=sides)
     assert len(calls) == 1
 
 
-@pytest.mark.parametrize(
-    "layer", [{"kernel_size": 3}, {"strides": 2}, {"padding": "VALID"}]
-)
-def test_other_layers_are_left_to_tensorflow(calls, layer):
-    compare(**layer)
+@pytest.mark.parametrize("strides", [1, 2])
+@pytest.mark.parametrize("sides", [(2, 3), (1, 1)])
+def test_gradients_of_kernels_wider_than_the_picture(calls, strides, sides):
+    compare(strides=strides, sides=sides)
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize("strides", [1, 2])
+def test_gradients_of_narrow_kernels_are_tensorflows(calls, strides):
+    compare(strides=strides, kernel_size=3)
     assert not calls
+
+
+@pytest.mark.skipif(
+    not environment.cpu_flags() & environment.BFLOAT16_CPU_FLAGS,
+    reason="This processor has no instructions for bfloat16.",
+)
+@pytest.mark.parametrize("strides", [1, 2])
+@pytest.mark.parametrize("kernel_size", [3, 5])
+def test_bfloat16_is_as_near_as_its_digits(strides, kernel_size):
+    inputs = tf.random.stateless_normal([2, 8, 8, 16], [0, 1])
+    kernel = tf.random.stateless_normal([kernel_size, kernel_size, 16, 1], [0, 2])
+    exact, rounded = [
+        differentiate(
+            lambda *both: tf.cast(
+                depthwise.convolve(*both, strides=strides, padding="SAME"), "float32"
+            ),
+            *(tf.cast(inputs, dtype), tf.cast(kernel, dtype)),
+        )
+        for dtype in ("float32", "bfloat16")
+    ]
+    for one, other in zip(exact, rounded, strict=True):
+        size = float(tf.reduce_max(tf.abs(one)))
+        # A sum in bfloat16, of 8 digits, would be wrong by some hundredths.
+        np.testing.assert_allclose(one, tf.cast(other, "float32"), atol=0.01 * size)
 
 
 @pytest.mark.parametrize(
@@ -70,3 +101,29 @@ def test_what_has_other_kernels_is_left_to_tensorflow(
     monkeypatch.setattr(module, name, lambda: answer)
     compare()
     assert not calls
+
+
+@pytest.mark.parametrize(
+    ("precision", "flags", "expected"),
+    [
+        ("bfloat16", {"avx512_bf16"}, "bfloat16"),
+        ("bfloat16", {"avx2"}, "float32"),
+        ("float16", {"avx512_bf16"}, "float32"),
+        ("float32", {"avx512_bf16"}, "float32"),
+    ],
+)
+def test_bfloat16_only_where_there_are_instructions(
+    monkeypatch, precision, flags, expected
+):
+    monkeypatch.setattr(environment, "cpu_flags", lambda: frozenset(flags))
+    assert depthwise.choose_precision(precision) == expected
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "answer"),
+    [(environment, "has_onednn", False), (one_pass, "has_accelerator", True)],
+)
+def test_other_kernels_compute_in_float32(monkeypatch, module, name, answer):
+    monkeypatch.setattr(environment, "cpu_flags", lambda: frozenset({"avx512_bf16"}))
+    monkeypatch.setattr(module, name, lambda: answer)
+    assert depthwise.choose_precision("bfloat16") == "float32"

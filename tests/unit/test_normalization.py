@@ -18,7 +18,7 @@ from trainer.models import factory, normalization
 )
 def test_mean_becomes_zero_and_a_deviation_above_it_one(numbers, mean, deviation):
     layer = normalization.Normalize(numbers)
-    pixels = tf.constant(mean)
+    pixels = tf.fill([2, 4, 5, 1], 1.0) * tf.constant(mean)
     np.testing.assert_allclose(layer(pixels), 0, atol=1e-6)
     np.testing.assert_allclose(layer(pixels + deviation), 1, rtol=1e-5)
 

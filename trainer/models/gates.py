@@ -75,7 +75,8 @@ def _add_share(of_inputs: Any, of_means: Any) -> Any:
 @tf.custom_gradient
 def _excite(values: Any, gates: Any) -> Any:
     def compute_gradients(upstream: Any) -> list[Any]:
-        of_gates = tf.reduce_sum(_sum_some_products(values, upstream), 1)
+        groups = map(one_pass.group_rows, (values, upstream))
+        of_gates = tf.reduce_sum(_sum_some_products(*groups), 1)
         of_gates = of_gates[:, tf.newaxis, tf.newaxis]
         return [_multiply(upstream, gates), tf.cast(of_gates, gates.dtype)]
 
@@ -89,11 +90,8 @@ def _multiply(values: Any, gates: Any) -> Any:
 
 @one_pass.compiled
 def _sum_some_products(first: Any, second: Any) -> Any:
-    """float32 [batch, rows, channels]: as many pixels in a row as are unrolled."""
-    batch, height, width, num_channels = first.shape
-    size = one_pass.rows_at_a_time(height * width)
-    shape = [batch, height * width // size, size, num_channels]
-    return tf.reduce_sum(tf.reshape(_product(first, second), shape), 2)
+    """[batch, groups, rows, channels] -> float32 [batch, groups, channels]."""
+    return tf.reduce_sum(_product(first, second), 2)
 
 
 def _product(first: Any, second: Any) -> Any:

@@ -12,9 +12,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from trainer.models import activations, batch_norm, gates, replicas
+from trainer.models import activations, batch_norm, depthwise, gates, replicas
 from trainer.models.convolution import Conv2D
-from trainer.models.depthwise import DepthwiseConv2D
 from trainer.models.dropout import Dropout
 from trainer.models.join import Join
 from trainer.models.normalization import Normalize
@@ -218,19 +217,19 @@ class LayerBuilder:
     def depthwise_conv(
         self, inputs: Any, kernel_size: int, *, strides: int, name: str
     ) -> Any:
-        """One filter a channel, in float32: the kernel is slow in less on a CPU."""
+        """One filter a channel."""
         is_even = strides > 1 and self.variant.conv_padding == "EVEN"
         if is_even:
             pad = keras.layers.ZeroPadding2D(
-                kernel_size // 2, dtype="float32", name=f"{name}_pad"
+                kernel_size // 2, dtype=self._depthwise_policy, name=f"{name}_pad"
             )
             inputs = pad(inputs)
-        layer = DepthwiseConv2D(
+        layer = depthwise.DepthwiseConv2D(
             kernel_size,
             strides=strides,
             padding="VALID" if is_even else "SAME",
             kernel_initializer=self._kernel_initializer(name),
-            dtype="float32",
+            dtype=self._depthwise_policy,
             name=name,
         )
         return layer(inputs)
@@ -246,14 +245,14 @@ class LayerBuilder:
     ) -> Any:
         """Batch normalisation, with the network's activation or without.
 
-        Before a depthwise convolution it hands on float32, which that computes in.
+        Before a depthwise convolution it hands on what that computes in.
         """
         layer = FusedBatchNormalization(
             momentum=self.batch_norm_momentum,
             epsilon=self.variant.batch_norm_epsilon,
             starts_at_zero=starts_at_zero,
             activation=self.activation if activates else "linear",
-            dtype="float32" if is_before_depthwise else self._policy,
+            dtype=self._depthwise_policy if is_before_depthwise else self._policy,
             name=name,
         )
         return layer(inputs)
@@ -354,3 +353,7 @@ class LayerBuilder:
     @property
     def _policy(self) -> str:
         return POLICIES[self.precision]
+
+    @property
+    def _depthwise_policy(self) -> str:
+        return POLICIES[depthwise.choose_precision(self.precision)]

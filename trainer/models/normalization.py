@@ -42,5 +42,9 @@ class Normalize(keras.layers.Layer):
 
     def call(self, pixels: Any) -> Any:
         """Normalises float32 [batch, height, width, 3], RGB, 0..255."""
-        means, deviations = self._normalization
-        return (pixels - tf.constant(means)) / tf.constant(deviations)
+        _, height, width, num_channels = pixels.shape
+        # Three values at a time would take three times as long as whole lines.
+        means, deviations = [tf.constant(one * width) for one in self._normalization]
+        lines = tf.reshape(pixels, [-1, height, width * num_channels])
+        normalized = (lines - means) / deviations
+        return tf.reshape(normalized, [-1, height, width, num_channels])

@@ -15,6 +15,7 @@ import tensorflow as tf
 MAX_ROWS_AT_A_TIME = 8
 # Of a float32: what bfloat16 has no room for, and just below half of that.
 NUM_LOST_BITS, ALMOST_HALF = 16, 0x7FFF
+PICTURE_RANK = 4
 # Smaller tensors would save little of a step, and a shape takes a third of a second to
 # compile.
 MIN_VALUES = 2**21
@@ -89,8 +90,9 @@ def summed(function: Callable[..., tuple[Any, Any]]) -> Callable[..., Any]:
     value of both, and TensorFlow adds what is left.
 
     Args:
-        function: Elementwise code that makes two tensors, float32 [batch, height,
-            width, channels].
+        function: Elementwise code that makes two tensors, float32 of the shape of the
+            pictures that it takes, float [batch, height, width, channels]. What else
+            it takes has no more than one value a channel.
 
     Returns:
         Takes what `function` takes; returns the two sums, float32 [2, channels].
@@ -106,8 +108,8 @@ def summed(function: Callable[..., tuple[Any, Any]]) -> Callable[..., Any]:
         if has_accelerator():
             made = function(*arguments)
             return tf.stack([tf.reduce_sum(one, [0, 1, 2]) for one in made])
-        rows = tf.bitcast(add_rows(*arguments), tf.float32)
-        num_channels = rows.shape[1]
+        rows = tf.bitcast(add_rows(*map(_group, arguments)), tf.float32)
+        num_channels = rows.shape[2]
         flat = tf.reshape(rows, [-1, 2 * num_channels])
         # A product of matrices adds rows in a third of the time that a sum takes.
         sums = tf.matmul(tf.ones([1, tf.shape(flat)[0]]), flat)
@@ -116,9 +118,28 @@ def summed(function: Callable[..., tuple[Any, Any]]) -> Callable[..., Any]:
     return call
 
 
-def _add_rows(first: Any, second: Any) -> Any:
-    """As complex64 [rows, channels], a few pixels in each row."""
-    _, height, width, num_channels = first.shape
+def group_rows(pictures: Any) -> Any:
+    """Has the rows that a loop adds at a time in an axis of their own.
+
+    Before compiled code, not in it: where a group's end is no end of a line of pixels,
+    XLA would divide to find each pixel, without vectors.
+
+    Args:
+        pictures: [batch, height, width, channels]; the batch may be unknown.
+
+    Returns:
+        [batch, groups, rows, channels].
+    """
+    _, height, width, num_channels = pictures.shape
     size = rows_at_a_time(height * width)
-    pixels = tf.reshape(tf.complex(first, second), [-1, size, num_channels])
-    return tf.reduce_sum(pixels, 1)
+    return tf.reshape(pictures, [-1, height * width // size, size, num_channels])
+
+
+def _group(argument: Any) -> Any:
+    is_picture = tf.is_tensor(argument) and argument.shape.rank == PICTURE_RANK
+    return group_rows(argument) if is_picture else argument
+
+
+def _add_rows(first: Any, second: Any) -> Any:
+    """Of [batch, groups, rows, channels] the sums of each group, as complex64."""
+    return tf.reduce_sum(tf.complex(first, second), 2)
