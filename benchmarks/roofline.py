@@ -3,12 +3,14 @@
     python benchmarks/roofline.py
     python benchmarks/roofline.py --cases=resnet-50:224:32
 
-The peak is TensorFlow's (oneDNN's) matrix product of 2048 x 2048; the bandwidth that of
-a copy of 256 MB by NumPy in a thread a core. A profile of the step gives the time of
-each kind of op; its arithmetic follows from the layers (a convolution and its two
-gradients: three times 2 x kernel x output), its least traffic from what it has to read
-and write once (of the convolutions: each input and output three times; of normalisation
-with its activation, a tensor three times forwards and five times back).
+The peak is TensorFlow's (oneDNN's) matrix product of 2048 x 2048, in each type; the
+bandwidth that of a copy of 256 MB by NumPy in a thread a core. A profile of the step
+that a job takes by default gives the time of each kind of op; its arithmetic follows
+from the layers (a convolution and its two gradients: three times 2 x kernel x output;
+the first has one gradient), its least traffic from what it has to read and write once
+(of the convolutions: each input and output three times; of normalisation with its
+activation, a tensor three times forwards and five times back). Gradients of kernels are
+products where that is faster, so convolutions and products are one kind.
 """
 
 import argparse
@@ -36,14 +38,15 @@ from trainer.models.depthwise import DepthwiseConv2D
 
 MATRIX_SIDE, COPY_BYTES, REPEATS = 2048, 256 * 2**20, 10
 PROFILED_STEPS = 5
-BYTES = 4
+TYPES = ("float32", "bfloat16") if turns.has_bfloat16() else ("float32",)
+CONVOLUTIONS, DEPTHWISE = "convolutions and products", "depthwise convolutions"
+LOOPS = "normalisation and activation"
 # Kind to how the names of its ops begin.
 KINDS = {
-    "depthwise convolutions": ("Depthwise",),
-    "convolutions": ("Conv2D", "FusedConv2D"),
-    # What is compiled is normalisation and gradients of activations.
-    "normalisation": ("FusedBatchNorm", "ExecuteAsyncOnStream"),
-    "matrix products": ("MatMul", "FusedMatMul", "BatchMatMul", "Einsum"),
+    DEPTHWISE: ("Depthwise",),
+    CONVOLUTIONS: ("Conv2D", "FusedConv2D", "MatMul", "FusedMatMul", "BatchMatMul"),
+    # What is compiled is normalisation, activation, gates and where blocks meet.
+    LOOPS: ("FusedBatchNorm", "ExecuteAsyncOnStream"),
     "optimizer": ("ResourceApply",),
 }
 # Node and op, or XLA's name for what it runs; less how oneDNN's and fused ops begin.
@@ -53,22 +56,29 @@ EVENT = re.compile(
 
 
 class Work(NamedTuple):
-    """Of a step: floating point operations, and the least bytes to move."""
+    """Of a step.
+
+    Attributes:
+        operations: Of floating point.
+        secs_at_peak: What these take at the peak of their type.
+        bytes: The least to move.
+    """
 
     operations: float
+    secs_at_peak: float
     bytes: float
 
 
 def main(argv: Sequence[str]) -> int:
     """Prints a Markdown table a case."""
     flags = _parse(argv)
-    peak, bandwidth = _measure_peak(), _measure_bandwidth()
+    peaks = {one: _measure_peak(one) for one in TYPES}
+    bandwidth = _measure_bandwidth()
     print(turns.describe_machine())
-    print(
-        f"\npeak {peak / 1e9:.0f} GFLOP/s in float32, copy {bandwidth / 1e9:.1f} GB/s"
-    )
+    shown = ", ".join(f"{peak / 1e9:.0f} in {one}" for one, peak in peaks.items())
+    print(f"\npeak in GFLOP/s: {shown}; copy {bandwidth / 1e9:.1f} GB/s")
     for case in map(stopwatch.parse_case, flags.cases.split(",")):
-        _print_case(case, peak, bandwidth)
+        _print_case(case, peaks, bandwidth)
     return 0
 
 
@@ -82,10 +92,10 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def _measure_peak() -> float:
+def _measure_peak(dtype: str) -> float:
     """Floating point operations a second."""
     side = MATRIX_SIDE
-    matrix = tf.random.stateless_uniform([side, side], [0, 0])
+    matrix = tf.cast(tf.random.stateless_uniform([side, side], [0, 0]), dtype)
     product = tf.function(lambda: tf.linalg.matmul(matrix, matrix))
     return 2 * side**3 / _fastest(lambda: product().numpy()[0, 0])
 
@@ -120,10 +130,10 @@ def _fastest(call: Callable[[], Any]) -> float:
     return min(secs)
 
 
-def _print_case(case: Case, peak: float, bandwidth: float) -> None:
-    trainer = step_ours.build_trainer(case, "float32")
+def _print_case(case: Case, peaks: dict[str, float], bandwidth: float) -> None:
+    trainer = step_ours.build_trainer(case, "auto")
     batches = step_ours.repeat_one_batch(case)
-    work = _count_work(trainer.model, case)
+    work = _count_work(trainer.model, case, peaks)
 
     def take_step() -> Any:
         return trainer.train_steps(batches, 1)
@@ -135,8 +145,11 @@ def _print_case(case: Case, peak: float, bandwidth: float) -> None:
         take_step()
     step_secs = (time.perf_counter() - started_at) / PROFILED_STEPS
     found = _profile(take_step)
+    secs_at_peak = work[CONVOLUTIONS].secs_at_peak
     print(
-        f"\n{case.model_type} at {case.image_size}, {1000 * step_secs:.0f} ms a step\n"
+        f"\n{case.model_type} at {case.image_size}, {1000 * step_secs:.0f} ms a step; "
+        f"convolutions alone, at the peak: {1000 * secs_at_peak:.0f} ms, "
+        f"{case.batch_size / secs_at_peak:.1f} images/s\n"
     )
     print(
         "| kind of op | share of the time | GFLOP/s | of the peak | GB/s | of a copy |"
@@ -148,45 +161,48 @@ def _print_case(case: Case, peak: float, bandwidth: float) -> None:
         mine = step_secs * secs / total
         cells = [
             f"{secs / total:.0%}",
-            *_compare(work.get(kind), mine, peak, bandwidth),
+            *_compare(work.get(kind), mine, bandwidth),
         ]
         print(f"| {kind} | {' | '.join(cells)} |")
 
 
-def _compare(
-    work: Work | None, secs: float, peak: float, bandwidth: float
-) -> list[str]:
+def _compare(work: Work | None, secs: float, bandwidth: float) -> list[str]:
     if work is None:
         return [""] * 4
     speed, traffic = work.operations / secs, work.bytes / secs
     cells = [f"{traffic / 1e9:.1f}", f"{traffic / bandwidth:.0%}"]
     if not work.operations:
         return ["", "", *cells]
-    return [f"{speed / 1e9:.0f}", f"{speed / peak:.0%}", *cells]
+    return [f"{speed / 1e9:.0f}", f"{work.secs_at_peak / secs:.0%}", *cells]
 
 
-def _count_work(model: Any, case: Case) -> dict[str, Work]:
+def _count_work(model: Any, case: Case, peaks: dict[str, float]) -> dict[str, Work]:
     """Of a step, by kind."""
-    found: dict[str, list[float]] = collections.defaultdict(lambda: [0.0, 0.0])
+    found: dict[str, list[float]] = collections.defaultdict(lambda: [0.0] * 3)
     for layer in model.layers:
         kind, weights, passes = _describe(layer)
         if not kind:
             continue
         written = case.batch_size * float(np.prod(layer.output.shape[1:]))
         read = case.batch_size * float(np.prod(layer.input.shape[1:]))
-        found[kind][0] += 3 * 2 * weights * written
-        found[kind][1] += BYTES * passes * (read + written) / 2
+        # The first layer needs no gradient of its inputs.
+        num_passes = 3 if found else 2
+        operations = num_passes * 2 * weights * written
+        found[kind][0] += operations
+        found[kind][1] += operations / peaks[layer.compute_dtype]
+        size = tf.as_dtype(layer.compute_dtype).size
+        found[kind][2] += size * passes * (read + written) / 2
     return {kind: Work(*sums) for kind, sums in found.items()}
 
 
 def _describe(layer: Any) -> tuple[str, float, int]:
     """Kind, multiplications for each value of the output, passes over a tensor."""
     if isinstance(layer, DepthwiseConv2D):
-        return "depthwise convolutions", float(np.prod(layer.kernel.shape[:2])), 6
+        return DEPTHWISE, float(np.prod(layer.kernel.shape[:2])), 6
     if isinstance(layer, convolution.Conv2D):
-        return "convolutions", float(np.prod(layer.kernel.shape[:3])), 6
+        return CONVOLUTIONS, float(np.prod(layer.kernel.shape[:3])), 6
     if isinstance(layer, layers.FusedBatchNormalization):
-        return "normalisation", 0.0, 8
+        return LOOPS, 0.0, 8
     return "", 0.0, 0
 
 

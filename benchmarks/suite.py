@@ -80,8 +80,8 @@ SECTIONS = {
     ),
     "roofline": Section(
         "What the processor can do",
-        "Of the peak of matrix products and of the speed of a copy, what a step in "
-        "float32 reaches, by kind of op. Above 100 % of a copy, data came from caches.",
+        "Of the peak of matrix products and of the speed of a copy, what a job's step "
+        "reaches, by kind of op. Above 100 % of a copy, data came from caches.",
         ("roofline.py",),
     ),
     "accuracy": Section(

@@ -176,7 +176,8 @@ def _sum_values(inputs: Any, shift: Any) -> tuple[Any, Any]:
 @one_pass.compiled
 def _normalize(inputs: Any, line: _Line, form: Form) -> Any:
     normalized = _centre(inputs, line) * line.scale + line.beta
-    return one_pass.cast(ACTIVATIONS[form.activation].compute(normalized), form.dtype)
+    activated = ACTIVATIONS[form.activation].compute(normalized)
+    return one_pass.cast_fractions(activated, form.dtype)
 
 
 @one_pass.summed
@@ -196,7 +197,7 @@ def _differentiate(
     centred = _centre(inputs, line)
     slopes = _slope(centred, upstream, line, activation)
     of_inputs = slopes * line.scale + centred * debt.by_value + debt.constant
-    return one_pass.cast(of_inputs, inputs.dtype)
+    return one_pass.cast_fractions(of_inputs, inputs.dtype)
 
 
 def _centre(inputs: Any, line: _Line) -> Any:

@@ -13,8 +13,8 @@ import tensorflow as tf
 
 # Rows that are added at a time, at most: as many as the compiler unrolls.
 MAX_ROWS_AT_A_TIME = 8
-# Of a float32: what bfloat16 has no room for, and just below half of that.
-NUM_LOST_BITS, ALMOST_HALF = 16, 0x7FFF
+# Of a float32: what bfloat16 has no room for, half of that, and just below it.
+NUM_LOST_BITS, HALF, ALMOST_HALF = 16, 0x8000, 0x7FFF
 PICTURE_RANK = 4
 # Smaller tensors would save little of a step, and a shape takes a third of a second to
 # compile.
@@ -54,15 +54,37 @@ def cast(values: Any, dtype: Any) -> Any:
         values: float, of any shape.
         dtype: Of the result.
     """
-    is_narrowed = (values.dtype, dtype) == (tf.float32, tf.bfloat16)
-    if not is_narrowed or has_accelerator():
+    if not _is_narrowed(values, dtype):
         return tf.cast(values, dtype)
     # The addition could overflow at any other NaN.
     numbers = tf.where(tf.equal(values, values), values, math.nan)
     bits = tf.bitcast(numbers, tf.uint32)
     is_odd = tf.bitwise.bitwise_and(tf.bitwise.right_shift(bits, NUM_LOST_BITS), 1)
-    rounded = tf.bitwise.right_shift(bits + ALMOST_HALF + is_odd, NUM_LOST_BITS)
-    return tf.bitcast(tf.cast(rounded, tf.uint16), tf.bfloat16)
+    return _keep_upper_bits(bits + ALMOST_HALF + is_odd)
+
+
+def cast_fractions(values: Any, dtype: Any) -> Any:
+    """As `cast`, but halves away from zero, in a sixth less time of a loop of swish.
+
+    For values that hardly ever end in a half, as what is multiplied by a scale does
+    once in 65,536 times; sums of two bfloat16 do so often, and would grow.
+
+    Args:
+        values: float, of any shape, made by arithmetic, whose NaN do not overflow.
+        dtype: Of the result.
+    """
+    if not _is_narrowed(values, dtype):
+        return tf.cast(values, dtype)
+    return _keep_upper_bits(tf.bitcast(values, tf.uint32) + HALF)
+
+
+def _is_narrowed(values: Any, dtype: Any) -> bool:
+    return (values.dtype, dtype) == (tf.float32, tf.bfloat16) and not has_accelerator()
+
+
+def _keep_upper_bits(bits: Any) -> Any:
+    upper = tf.cast(tf.bitwise.right_shift(bits, NUM_LOST_BITS), tf.uint16)
+    return tf.bitcast(upper, tf.bfloat16)
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
