@@ -24,7 +24,8 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+import turns
+
 SPLITS = ("train", "validation", "test")
 MODES = ("loop", "convert")
 SECS_BETWEEN_LOOKS = 0.2
@@ -45,7 +46,8 @@ def main(argv: Sequence[str]) -> int:
     if flags.measure:
         _measure(flags.measure, flags.images_dir, flags.output_dir)
         return 0
-    print("| images | way | images/s | ratio | CPU ms/image | peak memory | others |")
+    print(turns.describe_machine())
+    print("\n| images | way | images/s | ratio | CPU ms/image | peak memory | others |")
     print("|---|---|---|---|---|---|---|")
     for copies in map(int, flags.copies.split(",")):
         with tempfile.TemporaryDirectory() as scratch:
@@ -107,7 +109,7 @@ def _run_measurement(mode: str, images_dir: str, output_dir: str) -> Measurement
     own = resource.getrusage(resource.RUSAGE_CHILDREN)
     with tempfile.TemporaryFile() as messages:
         process = subprocess.Popen(
-            command, env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=messages
+            command, env={**os.environ, "PYTHONPATH": str(turns.ROOT)}, stderr=messages
         )
         peak_bytes = 0
         while process.poll() is None:

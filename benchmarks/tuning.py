@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import optuna
+import turns
 
 from trainer.jobs import parameters, sampler, search, spec, trial
 
@@ -126,7 +127,8 @@ def main() -> None:
     learning_rate, weight_decay = (
         parameters.ParameterSpec(**one) for one in (LEARNING_RATE, WEIGHT_DECAY)
     )
-    print("| tuned | trials | search | mean | missed | worst | better than random |")
+    print(turns.describe_machine())
+    print("\n| tuned | trials | search | mean | missed | worst | better than random |")
     print("|---|---|---|---|---|---|---|")
     for params in ((learning_rate,), (learning_rate, weight_decay)):
         for budget in (6, 12, 20):
