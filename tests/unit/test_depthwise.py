@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 from trainer import environment
-from trainer.models import depthwise, one_pass
+from trainer.models import depthwise, factory, one_pass
 
 
 def differentiate(function, *tensors):
@@ -127,3 +127,34 @@ def test_other_kernels_compute_in_float32(monkeypatch, module, name, answer):
     monkeypatch.setattr(environment, "cpu_flags", lambda: frozenset({"avx512_bf16"}))
     monkeypatch.setattr(module, name, lambda: answer)
     assert depthwise.choose_precision("bfloat16") == "float32"
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float32"])
+def test_a_network_computes_in_what_is_chosen(monkeypatch, precision):
+    monkeypatch.setattr(depthwise, "choose_precision", lambda _: precision)
+    model = factory.build_model(
+        "efficientnet-b0", num_classes=2, image_size=32, precision="bfloat16", seed=0
+    )
+    for name in ("stem_bn", "block2a_expand_bn", "block2a_dwconv"):
+        layer = model.get_layer(name)
+        assert (layer.compute_dtype, layer.variable_dtype) == (precision, "float32")
+
+
+@pytest.mark.parametrize(("strides", "expected"), [(1, tf.bfloat16), (2, tf.float32)])
+def test_inputs_that_outputs_skip_have_their_gradient_in_float32(
+    monkeypatch, strides, expected
+):
+    found = []
+
+    def note(compute=tf.raw_ops.DepthwiseConv2dNativeBackpropInput, **arguments):
+        found.append((arguments["filter"].dtype, arguments["out_backprop"].dtype))
+        return compute(**arguments)
+
+    monkeypatch.setattr(tf.raw_ops, "DepthwiseConv2dNativeBackpropInput", note)
+    inputs = tf.zeros([1, 4, 4, 16], tf.bfloat16)
+    kernel = tf.zeros([3, 3, 16, 1], tf.bfloat16)
+    with tf.GradientTape() as tape:
+        tape.watch(inputs)
+        outputs = depthwise.convolve(inputs, kernel, strides=strides, padding="SAME")
+    assert tape.gradient(outputs, inputs).dtype == tf.bfloat16
+    assert found == [(expected, expected)]
