@@ -17,6 +17,13 @@ def test_rows_at_a_time_divide_all():
     assert [one_pass.rows_at_a_time(one) for one in numbers] == [1, 7, 8, 1, 8]
 
 
+def test_rows_of_a_group_are_neighbours():
+    pixels = tf.reshape(tf.range(2 * 28 * 28), [2, 28, 28, 1])
+    groups = one_pass.group_rows(pixels)
+    assert groups.shape == (2, 98, 8, 1)
+    np.testing.assert_array_equal(groups[1, 0, :, 0], range(784, 792))
+
+
 def test_casts_round_as_tensorflow_does():
     # All sign, exponent and upper bits, each with lower bits about and at a half.
     upper = np.arange(2**16, dtype=np.uint32)[:, None] << 16
