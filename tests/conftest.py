@@ -1,6 +1,20 @@
+import os
+
+import pytest
+
 from tests.finished_jobs import finished_job
 from tests.gcs import bucket, gcs_proxy
 from tests.jobs import data_dir
 from tests.saved_models import colour_model_dir
 
 __all__ = ["bucket", "colour_model_dir", "data_dir", "finished_job", "gcs_proxy"]
+
+
+@pytest.fixture(autouse=True)
+def surroundings():
+    """A job that runs in the process sets variables, which the next test has not."""
+    before = dict(os.environ)
+    yield
+    for name in os.environ.keys() - before.keys():
+        del os.environ[name]
+    os.environ.update(before)

