@@ -33,6 +33,8 @@ _KEEPING_OPTIONS = {
 _QUIET_LEVEL = "3"
 # Of TensorFlow: tensorflow/core/util/util.cc.
 _ONEDNN_SWITCH = "TF_ENABLE_ONEDNN_OPTS"
+# Source: tensorflow/core/common_runtime/process_util.cc.
+OP_THREADS = "TF_NUM_INTRAOP_THREADS"
 _STDERR = 2
 
 
@@ -91,6 +93,14 @@ def prefer_onednn() -> None:
 def has_onednn() -> bool:
     """Whether `prefer_onednn` or the user switched oneDNN on."""
     return os.environ.get(_ONEDNN_SWITCH, "").lower() in ("1", "true")
+
+
+def limit_op_threads(num_threads: int) -> None:
+    """Has each op of TensorFlow compute on so many threads at most.
+
+    Must run before TensorFlow computes. What the user set stays.
+    """
+    os.environ.setdefault(OP_THREADS, str(num_threads))
 
 
 def plain_gcsfs() -> None:

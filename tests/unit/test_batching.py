@@ -32,7 +32,7 @@ def model():
 
 @contextlib.contextmanager
 def running(model, **settings):
-    defaults = {"max_batch_size": 4, "max_queue": 100}
+    defaults = {"num_workers": 1, "max_batch_size": 4, "max_queue": 100}
     batcher = batching.Batcher(model, **{**defaults, **settings})
     try:
         yield batcher
@@ -127,9 +127,39 @@ def test_a_client_that_goes_away_leaves_its_neighbours_answers(model):
         assert stays.result(30) == [4]
 
 
-def test_many_threads_get_their_own_answers(model):
+def test_a_free_worker_takes_what_comes_while_another_is_at_work(model):
+    with running(model, num_workers=2) as batcher:
+        occupy(batcher, model)
+        later = batcher.submit([1])
+        assert model.began.acquire(timeout=30)
+        assert not later.done()
+        model.may_answer.set()
+        assert later.result(30) == [2]
+
+
+def test_free_workers_share_a_request(model):
+    with running(model, num_workers=2) as batcher:
+        model.may_answer.clear()
+        request = batcher.submit([1, 2, 3])
+        for _ in range(2):
+            assert model.began.acquire(timeout=30)
+        model.may_answer.set()
+        assert request.result(30) == [2, 4, 6]
+    assert sorted(model.batches) == [[1, 2], [3]]
+
+
+def test_the_only_free_worker_takes_all(model):
+    with running(model, num_workers=2) as batcher:
+        occupy(batcher, model)
+        batcher.submit([1, 2, 3])
+        assert model.began.acquire(timeout=30)
+        assert model.batches == [[1, 2, 3]]
+
+
+@pytest.mark.parametrize("num_workers", [1, 4])
+def test_many_threads_get_their_own_answers(model, num_workers):
     with (
-        running(model, max_queue=1000) as batcher,
+        running(model, max_queue=1000, num_workers=num_workers) as batcher,
         concurrent.futures.ThreadPoolExecutor(16) as pool,
     ):
         found = list(pool.map(lambda n: batcher.submit([n]).result(30), range(3000)))

@@ -60,6 +60,12 @@ def expected_probabilities(model, jpegs):
     return tf.nn.softmax(logits).numpy()
 
 
+def read_graph(export_dir):
+    saved = saved_model_pb2.SavedModel()
+    saved.ParseFromString((export_dir / "saved_model.pb").read_bytes())
+    return saved.meta_graphs[0].graph_def
+
+
 def test_what_only_training_needs_is_left_out(tmp_path):
     network = factory.build_model(
         "efficientnet-b0", num_classes=3, image_size=32, precision="float32", seed=0
@@ -67,9 +73,7 @@ def test_what_only_training_needs_is_left_out(tmp_path):
     export.export_saved_model(
         network, str(tmp_path / "model"), image_size=32, num_classes=3
     )
-    saved = saved_model_pb2.SavedModel()
-    saved.ParseFromString((tmp_path / "model" / "saved_model.pb").read_bytes())
-    graph = saved.meta_graphs[0].graph_def
+    graph = read_graph(tmp_path / "model")
     assert "IdentityN" not in {node.op for node in graph.node}
     nodes = {node.name: node for node in graph.node}
     fed = {source for node in graph.node for source in node.input}
@@ -78,6 +82,35 @@ def test_what_only_training_needs_is_left_out(tmp_path):
     assert nodes.keys() - {source.partition(":")[0].strip("^") for source in fed} == (
         outputs
     )
+
+
+@pytest.mark.parametrize("model_type", ["efficientnet-b0", "resnet-18"])
+def test_convolutions_compute_the_normalisations_of_a_network(model_type, tmp_path):
+    network = factory.build_model(
+        model_type,
+        num_classes=NUM_CLASSES,
+        image_size=IMAGE_SIZE,
+        precision="float32",
+        seed=0,
+    )
+    random = np.random.default_rng(0)
+    for layer in network.layers:
+        if "bn" in layer.name:
+            for weight in layer.weights:
+                weight.assign(random.uniform(0.5, 1.5, weight.shape))
+    build_exporter(network).export(str(tmp_path / "model"))
+    nodes = {node.name: node for node in read_graph(tmp_path / "model").node}
+    normalised = {
+        nodes[node.input[0]].op
+        for node in nodes.values()
+        if node.op == "FusedBatchNormV3"
+    }
+    assert not normalised & {"Conv2D", "DepthwiseConv2dNative"}
+    jpegs = build_jpegs()
+    served = serve(str(tmp_path / "model"), jpegs, keys=["", "", ""])
+    expected = expected_probabilities(network, jpegs)
+    assert np.ptp(expected, axis=0).max() > 1e-4
+    np.testing.assert_allclose(served["probabilities"], expected, atol=1e-6)
 
 
 def serve(export_dir, jpegs, *, keys=None, signature="serving_default"):

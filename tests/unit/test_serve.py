@@ -1,10 +1,11 @@
+import os
 import re
 import signal
 import socket
 
 import pytest
 
-from trainer import config, errors
+from trainer import config, environment, errors
 from trainer.serving.server import serve
 
 
@@ -29,6 +30,32 @@ def run(**flags):
 def test_what_can_not_work_is_said(flags, message):
     with pytest.raises(errors.ConfigError, match=re.escape(message)):
         run(**flags)
+
+
+@pytest.mark.parametrize(
+    ("num_cores", "gpus", "max_batch_size", "expected"),
+    [
+        (2, [], 16, (2, "1")),
+        (8, [], 16, (8, "1")),
+        (8, [], 3, (3, "2")),
+        (8, [], 1, (1, "8")),
+        (8, ["a GPU"], 16, (1, None)),
+    ],
+)
+def test_batches_share_the_processors(
+    monkeypatch, num_cores, gpus, max_batch_size, expected
+):
+    monkeypatch.delenv(environment.OP_THREADS, raising=False)
+    monkeypatch.setattr(environment, "num_cores", lambda: num_cores)
+    monkeypatch.setattr(serve.tf.config, "list_physical_devices", lambda _: gpus)
+    num_workers = serve.share_processors(max_batch_size)
+    assert (num_workers, os.environ.get(environment.OP_THREADS)) == expected
+
+
+def test_threads_that_the_user_set_stay(monkeypatch):
+    monkeypatch.setenv(environment.OP_THREADS, "3")
+    serve.share_processors(16)
+    assert os.environ[environment.OP_THREADS] == "3"
 
 
 def test_a_port_that_is_taken_is_named():

@@ -37,9 +37,9 @@ class ServeConfig:
     )
     max_batch_size: int = knob(
         16,
-        "Pictures that the model is given at once at most. While it is at work, those "
-        "of concurrent requests gather; none waits for an idle model. 1 answers each "
-        "by itself.",
+        "Pictures that are computed at once at most, in a batch for each processor. "
+        "While the model is at work, those of concurrent requests gather; none waits "
+        "for an idle processor. 1 answers one after the other, each on all processors.",
         minimum=1,
         maximum=1024,
     )

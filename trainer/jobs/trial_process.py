@@ -133,7 +133,7 @@ def _share_of_machine(num_parallel: int) -> dict[str, str]:
     threads = str(max(1, environment.num_cores() // num_parallel))
     return {
         "OMP_NUM_THREADS": threads,
-        "TF_NUM_INTRAOP_THREADS": threads,
+        environment.OP_THREADS: threads,
         "TF_NUM_INTEROP_THREADS": threads,
         # Else the first one takes all memory of a GPU.
         "TF_FORCE_GPU_ALLOW_GROWTH": "true",

@@ -48,9 +48,10 @@ class Exporter:
                 )
             )
         meta_graph.meta_info_def.tags.append(tf.saved_model.SERVING)
-        inference_graph.strip_gradients(
+        self._folds = inference_graph.simplify(
             meta_graph.graph_def,
             [output.name.partition(":")[0] for output in signature.outputs.values()],
+            self._weights,
         )
         for name in SIGNATURE_NAMES:
             meta_graph.signature_def[name].CopyFrom(signature)
@@ -64,11 +65,14 @@ class Exporter:
         Raises:
             FileExistsError: If it does.
         """
+        weights = {name: value.numpy() for name, value in self._weights.items()}
+        for fold in self._folds:
+            fold.apply(weights)
         saved_model = saved_model_pb2.SavedModel()
         saved_model.CopyFrom(self._saved_model)
         for node in saved_model.meta_graphs[0].graph_def.node:
-            if node.name in self._weights:
-                _fill(node, self._weights[node.name].numpy())
+            if node.name in weights:
+                _fill(node, weights[node.name])
         os.makedirs(os.path.join(export_dir, tf.saved_model.VARIABLES_DIRECTORY))
         path = os.path.join(export_dir, tf.saved_model.SAVED_MODEL_FILENAME_PB)
         with open(path, "xb") as file:

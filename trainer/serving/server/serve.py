@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Iterator
 from types import FrameType
 
+import tensorflow as tf
 import uvicorn
 from PIL import Image
 
@@ -45,27 +46,42 @@ def run(job: config.ServeConfig) -> None:
         )
     # A picture that is too large is refused by --max_pixels, in its answer.
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+    num_workers = share_processors(job.max_batch_size)
     metrics = Metrics()
     service = Service(job, metrics)
     with _signals() as stop, _listen(job) as listener:
         server = _build_server(service, job, metrics)
         with _answering(server, listener, stop):
-            _load(service, model_dir, _format_url(listener))
+            _load(service, model_dir, _format_url(listener), num_workers)
             stop.wait()
             logging.info("serve | ending | what was accepted is still answered")
     service.close()
     logging.info("serve | ended")
 
 
-def _load(service: Service, model_dir: str, url: str) -> None:
+def share_processors(max_batch_size: int) -> int:
+    """Gives each batch its processors; returns how many batches run at once.
+
+    Threads of one op wait for each other, at each of a network's hundreds of ops;
+    batches don't (docs/adr/0040-a-core-a-batch.md). A GPU computes one at a time.
+    """
+    if tf.config.list_physical_devices("GPU"):
+        return 1
+    num_workers = min(environment.num_cores(), max_batch_size)
+    environment.limit_op_threads(environment.num_cores() // num_workers)
+    return num_workers
+
+
+def _load(service: Service, model_dir: str, url: str, num_workers: int) -> None:
     logging.info("serve | loading %s | %s", model_dir, url)
     start = time.monotonic()
-    service.open(Predictor(model_dir))
+    service.open(Predictor(model_dir), num_workers=num_workers)
     logging.info(
-        "serve | ready | %s | model %s | %d classes | %.1f s",
+        "serve | ready | %s | model %s | %d classes | %d at once | %.1f s",
         url,
         service.name,
         len(service.labels),
+        num_workers,
         time.monotonic() - start,
     )
 

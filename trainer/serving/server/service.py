@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import io
+import math
 import time
 from collections.abc import Sequence
 
@@ -45,8 +46,12 @@ class Service:
         """Pictures that no batch has taken yet."""
         return self._batcher.num_waiting if self._batcher else 0
 
-    def open(self, predictor: Predictor) -> None:
+    def open(self, predictor: Predictor, *, num_workers: int) -> None:
         """Has the model answer for a picture of its own, then takes requests.
+
+        Args:
+            predictor: The model.
+            num_workers: Batches that run at once; they share `--max_batch_size`.
 
         Raises:
             DataError: If there is no answer.
@@ -61,7 +66,8 @@ class Service:
         self.labels = [predictor.name_class(index) for index in range(num_classes)]
         self._batcher = batching.Batcher(
             lambda encoded: self._predict(predictor, encoded),
-            max_batch_size=self._job.max_batch_size,
+            num_workers=num_workers,
+            max_batch_size=math.ceil(self._job.max_batch_size / num_workers),
             max_queue=self._job.max_queue,
         )
         self._metrics.ready.set(1)
