@@ -153,7 +153,7 @@ def _open_service(
 
     job = config.ServeConfig()
     service = Service(job, Metrics())
-    num_workers = serve.share_processors(job.max_batch_size)
+    num_workers = serve.share_processors(job)
     service.open(Predictor(export_dir), num_workers=num_workers)
     stack.callback(service.close)
     return lambda: service.submit(encoded).result()

@@ -33,28 +33,31 @@ def test_what_can_not_work_is_said(flags, message):
 
 
 @pytest.mark.parametrize(
-    ("num_cores", "gpus", "max_batch_size", "expected"),
+    ("num_cores", "gpus", "flags", "expected"),
     [
-        (2, [], 16, (2, "1")),
-        (8, [], 16, (8, "1")),
-        (8, [], 3, (3, "2")),
-        (8, [], 1, (1, "8")),
-        (8, ["a GPU"], 16, (1, None)),
+        (1, [], {}, (1, None)),
+        (2, [], {}, (2, "1")),
+        (8, [], {}, (3, "2")),
+        (16, [], {}, (4, "4")),
+        (16, [], {"parallel_batches": 16}, (16, "1")),
+        (16, [], {"parallel_batches": 1}, (1, None)),
+        (2, [], {"parallel_batches": 4}, (4, "1")),
+        (16, [], {"max_batch_size": 2}, (2, "8")),
+        (16, ["a GPU"], {}, (1, None)),
+        (16, ["a GPU"], {"parallel_batches": 2}, (2, "8")),
     ],
 )
-def test_batches_share_the_processors(
-    monkeypatch, num_cores, gpus, max_batch_size, expected
-):
+def test_batches_share_the_processors(monkeypatch, num_cores, gpus, flags, expected):
     monkeypatch.delenv(environment.OP_THREADS, raising=False)
     monkeypatch.setattr(environment, "num_cores", lambda: num_cores)
     monkeypatch.setattr(serve.tf.config, "list_physical_devices", lambda _: gpus)
-    num_workers = serve.share_processors(max_batch_size)
-    assert (num_workers, os.environ.get(environment.OP_THREADS)) == expected
+    num_batches = serve.share_processors(config.ServeConfig(**flags))
+    assert (num_batches, os.environ.get(environment.OP_THREADS)) == expected
 
 
 def test_threads_that_the_user_set_stay(monkeypatch):
     monkeypatch.setenv(environment.OP_THREADS, "3")
-    serve.share_processors(16)
+    serve.share_processors(config.ServeConfig(parallel_batches=2))
     assert os.environ[environment.OP_THREADS] == "3"
 
 

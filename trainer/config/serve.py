@@ -37,9 +37,18 @@ class ServeConfig:
     )
     max_batch_size: int = knob(
         16,
-        "Pictures that are computed at once at most, in a batch for each processor. "
-        "While the model is at work, those of concurrent requests gather; none waits "
-        "for an idle processor. 1 answers one after the other, each on all processors.",
+        "Pictures that are computed at once at most, over all batches. While the model "
+        "is at work, those of concurrent requests gather; none waits for an idle "
+        "model. 1 answers one after the other.",
+        minimum=1,
+        maximum=1024,
+    )
+    parallel_batches: int = knob(
+        None,
+        "Batches that are computed at once, each on its share of the processors. More "
+        "of them answer more requests a second, 1 answers a lone request of a large "
+        "model soonest. Default: the square root of the number of processors, rounded "
+        "up; 1 with a GPU.",
         minimum=1,
         maximum=1024,
     )

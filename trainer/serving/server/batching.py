@@ -27,7 +27,7 @@ class Batcher(Generic[ItemT, AnswerT]):
 
     While batches run, the next one gathers: it is what waits when a worker is free, or
     its share of that where several are. Nothing pads it, and nothing waits for an idle
-    worker (docs/adr/0015-serving-in-batches.md, 0040-a-core-a-batch.md).
+    worker (docs/adr/0015-serving-in-batches.md, 0040-parallel-batches.md).
     """
 
     def __init__(

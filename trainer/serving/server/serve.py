@@ -7,6 +7,7 @@ accepted is answered, and the exit code is 0.
 
 import contextlib
 import logging
+import math
 import signal
 import socket
 import threading
@@ -46,7 +47,7 @@ def run(job: config.ServeConfig) -> None:
         )
     # A picture that is too large is refused by --max_pixels, in its answer.
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-    num_workers = share_processors(job.max_batch_size)
+    num_workers = share_processors(job)
     metrics = Metrics()
     service = Service(job, metrics)
     with _signals() as stop, _listen(job) as listener:
@@ -59,17 +60,19 @@ def run(job: config.ServeConfig) -> None:
     logging.info("serve | ended")
 
 
-def share_processors(max_batch_size: int) -> int:
+def share_processors(job: config.ServeConfig) -> int:
     """Gives each batch its processors; returns how many batches run at once.
 
-    Threads of one op wait for each other, at each of a network's hundreds of ops;
-    batches don't (docs/adr/0040-a-core-a-batch.md). A GPU computes one at a time.
+    Must run before TensorFlow computes. Threads of one op wait for each other, at each
+    of a network's hundreds of ops; batches don't (docs/adr/0040-parallel-batches.md).
     """
-    if tf.config.list_physical_devices("GPU"):
-        return 1
-    num_workers = min(environment.num_cores(), max_batch_size)
-    environment.limit_op_threads(environment.num_cores() // num_workers)
-    return num_workers
+    num_cores = environment.num_cores()
+    has_gpu = bool(tf.config.list_physical_devices("GPU"))
+    usual = 1 if has_gpu else math.ceil(math.sqrt(num_cores))
+    num_batches = min(job.parallel_batches or usual, job.max_batch_size)
+    if num_batches > 1:
+        environment.limit_op_threads(max(1, num_cores // num_batches))
+    return num_batches
 
 
 def _load(service: Service, model_dir: str, url: str, num_workers: int) -> None:
