@@ -12,6 +12,13 @@ import sys
 from collections.abc import Sequence
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+# AMD names servers of all generations EPYC. By family, and whether there is AVX-512.
+# Source: arch/x86/kernel/cpu/amd.c of Linux.
+ZEN = {
+    ("25", False): "Zen 3",
+    ("25", True): "Zen 4",
+    ("26", True): "Zen 5",
+}
 
 
 def measure_in_turns(
@@ -48,14 +55,18 @@ def _run(command: Sequence[str]) -> float:
 
 
 def describe_machine() -> str:
-    """For example "AMD EPYC with AVX512-BF16, 2 cores, TensorFlow 2.21.0"."""
+    """For example "AMD EPYC (Zen 4) with AVX512-BF16, 2 cores, TensorFlow 2.21.0"."""
     version = importlib.metadata.version("tensorflow")
     return f"{describe_processor()}, {os.cpu_count()} cores, TensorFlow {version}"
 
 
 def describe_processor() -> str:
-    """For example "AMD EPYC with AVX512-BF16"."""
-    name = _read_facts().get("model name", platform.processor())
+    """For example "AMD EPYC (Zen 4) with AVX512-BF16"."""
+    facts = _read_facts()
+    name = facts.get("model name", platform.processor())
+    generation = ZEN.get((facts.get("cpu family"), "avx512f" in facts.get("flags", "")))
+    if facts.get("vendor_id") == "AuthenticAMD" and generation:
+        name += f" ({generation})"
     return f"{name} {'with' if has_bfloat16() else 'without'} AVX512-BF16"
 
 
