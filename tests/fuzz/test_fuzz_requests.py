@@ -102,7 +102,7 @@ class Model:
 @pytest.fixture(scope="session")
 def client():
     service = Service(JOB, Metrics())
-    service.open(Model())
+    service.open(Model(), num_workers=2)
     built = app.build_app(service, JOB, PATHS, Metrics())
     # An error of the server itself comes out of `post`.
     with contextlib.closing(service), TestClient(built) as client:

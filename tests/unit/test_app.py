@@ -61,7 +61,7 @@ def build_client(service):
 
 @pytest.fixture
 def client(service, colours):
-    service.open(colours)
+    service.open(colours, num_workers=1)
     return build_client(service)
 
 
@@ -90,7 +90,7 @@ def test_until_the_model_has_answered_health_is_red(service, colours):
         assert response.headers["Retry-After"] == "1"
     status = client.get("/v1/models/flowers").json()
     assert status["model_version_status"][0]["state"] == "LOADING"
-    service.open(colours)
+    service.open(colours, num_workers=1)
     assert client.get("/healthz").status_code == 200
     assert client.post(PREDICT, content=body(b"a")).status_code == 200
 
