@@ -80,7 +80,7 @@ def _load(service: Service, model_dir: str, url: str, num_workers: int) -> None:
     start = time.monotonic()
     service.open(Predictor(model_dir), num_workers=num_workers)
     logging.info(
-        "serve | ready | %s | model %s | %d classes | %d at once | %.1f s",
+        "serve | ready | %s | model %s | %d classes | batches at once: %d | %.1f s",
         url,
         service.name,
         len(service.labels),

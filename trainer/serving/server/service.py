@@ -2,7 +2,6 @@
 
 import concurrent.futures
 import io
-import math
 import time
 from collections.abc import Sequence
 
@@ -51,7 +50,8 @@ class Service:
 
         Args:
             predictor: The model.
-            num_workers: Batches that run at once; they share `--max_batch_size`.
+            num_workers: Batches that run at once, `--max_batch_size` at most; they
+                share that.
 
         Raises:
             DataError: If there is no answer.
@@ -67,7 +67,7 @@ class Service:
         self._batcher = batching.Batcher(
             lambda encoded: self._predict(predictor, encoded),
             num_workers=num_workers,
-            max_batch_size=math.ceil(self._job.max_batch_size / num_workers),
+            max_batch_size=self._job.max_batch_size // num_workers,
             max_queue=self._job.max_queue,
         )
         self._metrics.ready.set(1)
