@@ -140,6 +140,8 @@ def test_a_free_worker_takes_what_comes_while_another_is_at_work(model):
 def test_free_workers_share_a_request(model):
     with running(model, num_workers=2) as batcher:
         model.may_answer.clear()
+        while batcher._num_idle < 2:
+            pass
         request = batcher.submit([1, 2, 3])
         for _ in range(2):
             assert model.began.acquire(timeout=30)
