@@ -194,10 +194,14 @@ def test_a_missing_bucket_names_the_flag(tmp_path):
 
 
 def test_faults_on_the_way_are_overcome(remote, bucket, tmp_path, caplog):
-    for kind in (503, "truncate", "corrupt"):
-        bucket.fail(kind, method="GET", path="download", count=1)
+    # Each meets a file of its own: which come first is chance, and one is empty.
+    for number, kind in enumerate((503, "truncate", "corrupt")):
+        path = f"download/storage/v1/b/{bucket.name}/o/data/train-{number}."
+        bucket.fail(kind, method="GET", path=path)
     assert look(remote, tmp_path / "a.json", tmp_path) == 1
-    assert caplog.text.count(" of 8 follows") >= 3
+    for number in range(3):
+        assert f"{remote}/train-{number}.tfrecord: " in caplog.text
+    assert caplog.text.count("; attempt 2 of 8 follows") == 3
 
 
 def test_local_data_opens_no_cache(local, tmp_path, monkeypatch):
