@@ -35,16 +35,46 @@ def draw(side, kernel_size, dtype=tf.float32):
 @pytest.mark.parametrize("cpu_flags", [frozenset(), frozenset({"avx512f"})])
 @pytest.mark.parametrize(("kernel_size", "strides", "padding"), CASES)
 @pytest.mark.parametrize("side", [8, 9])
+@pytest.mark.parametrize("has_onednn", [False, True])
 def test_gradients_are_tensorflows(
-    monkeypatch, cpu_flags, kernel_size, strides, padding, side
+    monkeypatch, cpu_flags, kernel_size, strides, padding, side, has_onednn
 ):
     monkeypatch.setattr(environment, "cpu_flags", lambda: cpu_flags)
+    monkeypatch.setattr(environment, "has_onednn", lambda: has_onednn)
     options = {"strides": strides, "padding": padding}
     tensors = draw(side, kernel_size)
     found = differentiate(lambda i, k: convolution.convolve(i, k, **options), *tensors)
     expected = differentiate(lambda i, k: tf.nn.conv2d(i, k, **options), *tensors)
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("kernel_size", "side", "cpu_flags", "expected"),
+    [
+        (3, 14, {"avx2"}, True),
+        (3, 15, {"avx2"}, False),
+        (1, 7, {"avx2"}, True),
+        (1, 8, {"avx2"}, False),
+        (3, 14, {"avx2", "avx512f"}, False),
+    ],
+)
+def test_products_derive_by_small_pictures(
+    monkeypatch, kernel_size, side, cpu_flags, expected
+):
+    monkeypatch.setattr(environment, "cpu_flags", lambda: frozenset(cpu_flags))
+    monkeypatch.setattr(environment, "has_onednn", lambda: True)
+
+    @tf.function
+    def run(inputs, kernel):
+        return differentiate(
+            lambda *both: convolution.convolve(*both, strides=1, padding="SAME"),
+            *(inputs, kernel),
+        )
+
+    graph = run.get_concrete_function(*draw(side, kernel_size)).graph
+    kinds = {operation.type for operation in graph.get_operations()}
+    assert ("Conv2DBackpropFilter" not in kinds) is expected
 
 
 @pytest.mark.parametrize(("kernel_size", "strides", "padding"), CASES)
