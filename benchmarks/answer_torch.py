@@ -5,7 +5,6 @@ resized by torchvision; the last line is the median milliseconds of an answer.
 """
 
 import argparse
-import io
 import pathlib
 import statistics
 import sys
@@ -15,10 +14,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import onnxruntime
+import photographs
 import timm
 import torch
 import torchvision
-from PIL import Image
 
 NAMES = {"efficientnet-b0": "efficientnet_b0", "resnet-50": "resnet50"}
 MODES = ("eager", "compile", "onnxruntime")
@@ -27,14 +26,15 @@ SIDE = 224
 NUM_CLASSES = 1000
 MEAN = torch.tensor([0.485, 0.456, 0.406]).reshape(1, 3, 1, 1) * 255
 DEVIATION = torch.tensor([0.229, 0.224, 0.225]).reshape(1, 3, 1, 1) * 255
-# Of the pictures that serving.py sends to the others.
-PHOTO_SHAPE = (533, 400, 3)
 
 
 def main(argv: Sequence[str]) -> int:
     """Prints milliseconds."""
     flags = _parse(argv)
-    encoded = [_encode_noise()] * flags.batch_size
+    encoded = [
+        torch.frombuffer(bytearray(one), dtype=torch.uint8)
+        for one in photographs.read(flags.images_dir, flags.batch_size)
+    ]
     network = _build_network(flags.model_type, flags.mode)
 
     def answer() -> Any:
@@ -47,6 +47,7 @@ def main(argv: Sequence[str]) -> int:
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--images_dir", type=pathlib.Path, required=True)
     parser.add_argument("--model_type", choices=NAMES, required=True)
     parser.add_argument("--batch_size", type=int, required=True)
     parser.add_argument("--mode", choices=MODES, required=True)
@@ -54,16 +55,8 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def _encode_noise() -> Any:
-    torch.manual_seed(0)
-    pixels = torch.randint(0, 256, PHOTO_SHAPE, dtype=torch.uint8)
-    stream = io.BytesIO()
-    Image.fromarray(pixels.numpy()).save(stream, "jpeg", quality=95)
-    return torch.frombuffer(bytearray(stream.getvalue()), dtype=torch.uint8)
-
-
 def _decode(encoded: Any) -> Any:
-    pixels = torchvision.io.decode_jpeg(encoded)
+    pixels = torchvision.io.decode_jpeg(encoded, torchvision.io.ImageReadMode.RGB)
     side = min(pixels.shape[1:])
     square = torchvision.transforms.functional.center_crop(pixels, [side, side])
     resized = torch.nn.functional.interpolate(

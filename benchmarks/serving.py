@@ -1,20 +1,20 @@
-"""Milliseconds of an answer of the exported model, beside Keras' own export.
+r"""Milliseconds of an answer of the exported model, beside Keras' own export.
 
-    python benchmarks/serving.py
-    python benchmarks/serving.py --model_types=resnet-50 --batch_sizes=1,8,32
+    python benchmarks/serving.py --images_dir=clothing
+    python benchmarks/serving.py --images_dir=clothing --model_types=resnet-50 \
+      --batch_sizes=1,8,32
 
 `ours` is the SavedModel that a job leaves, as `serve` has it answer; `ours loaded` is
 the same file, and TensorFlow as it is. `keras export` holds the same layers and
 weights, written by keras.export.ExportArchive, behind the same preprocessing; `keras
 applications` is that library's model written so. `torch` (eager, compiled) and `onnx
 runtime` are timm's network of the same layers, behind torchvision's decoding. All
-answer from JPEG bytes, in a process each, in turns; figures are medians over the
-answers of all rounds.
+answer from the same JPEG files, in a process each, in turns; figures are medians over
+the answers of all rounds.
 """
 
 import argparse
 import contextlib
-import io
 import os
 import pathlib
 import statistics
@@ -26,6 +26,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import peer_pythons
+import photographs
 import turns
 
 NUM_CLASSES = 1000
@@ -40,8 +41,6 @@ TORCH_MODES = {
 }
 HERE = pathlib.Path(__file__).resolve().parent
 WARM_UP_ANSWERS = 3
-# Of the clothing photographs; any picture takes the same way.
-PHOTO_SHAPE = (533, 400, 3)
 
 
 def main(argv: Sequence[str]) -> int:
@@ -66,6 +65,12 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument(
+        "--images_dir",
+        type=pathlib.Path,
+        required=True,
+        help="photographs, of which the first are sent",
+    )
     parser.add_argument("--model_types", default="efficientnet-b0", help="a comma list")
     parser.add_argument("--batch_sizes", default="1,8", help="a comma list")
     parser.add_argument("--rounds", type=int, default=3, help="processes of each kind")
@@ -79,11 +84,11 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def _compare(flags: argparse.Namespace, model_type: str, batch_size: int) -> None:
+    shared = (f"--images_dir={flags.images_dir}", f"--seconds={flags.seconds}")
     commands = {
         mode: [
-            *(sys.executable, __file__, f"--model_types={model_type}"),
-            *(f"--batch_sizes={batch_size}", f"--seconds={flags.seconds}"),
-            f"--measure={mode}",
+            *(sys.executable, __file__, f"--measure={mode}", *shared),
+            *(f"--model_types={model_type}", f"--batch_sizes={batch_size}"),
         ]
         for mode in MODES
         if mode != "keras applications" or model_type in KERAS_NAMES
@@ -92,9 +97,8 @@ def _compare(flags: argparse.Namespace, model_type: str, batch_size: int) -> Non
         torch = peer_pythons.find("torch", flags.peers_dir)
         commands |= {
             name: [
-                *(torch, str(HERE / "answer_torch.py"), f"--model_type={model_type}"),
-                *(f"--batch_size={batch_size}", f"--seconds={flags.seconds}"),
-                f"--mode={mode}",
+                *(torch, str(HERE / "answer_torch.py"), f"--mode={mode}", *shared),
+                *(f"--model_type={model_type}", f"--batch_size={batch_size}"),
             ]
             for name, mode in TORCH_MODES.items()
         }
@@ -117,10 +121,11 @@ def _measure(flags: argparse.Namespace) -> float:
         # As the process of `serve` begins; the peers have their own defaults.
         environment.keep_freed_memory()
         environment.prefer_onednn()
-    encoded = [_encode_noise()] * int(flags.batch_sizes)
+    encoded = photographs.read(flags.images_dir, int(flags.batch_sizes))
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         export_dir = os.path.join(folder, "model")
-        command = [sys.executable, __file__, f"--model_types={flags.model_types}"]
+        command = [sys.executable, __file__, f"--images_dir={flags.images_dir}"]
+        command += [f"--model_types={flags.model_types}"]
         command += [f"--measure={flags.measure}", f"--export_dir={export_dir}"]
         # A process that answers has computed nothing before.
         subprocess.run(command, check=True)
@@ -129,16 +134,6 @@ def _measure(flags: argparse.Namespace) -> float:
         else:
             answer = _load(export_dir, encoded)
         return statistics.median(_time(answer, flags.seconds))
-
-
-def _encode_noise() -> bytes:
-    import numpy as np
-    from PIL import Image
-
-    pixels = np.random.default_rng(0).integers(0, 256, PHOTO_SHAPE, np.uint8)
-    stream = io.BytesIO()
-    Image.fromarray(pixels).save(stream, "jpeg", quality=95)
-    return stream.getvalue()
 
 
 def _open_service(

@@ -117,7 +117,10 @@ SECTIONS = {
     "serving": Section(
         "Answers of the exported model",
         "Target at batch 1: 1.5 times Keras' export.",
-        ("serving.py", "--batch_sizes=1,32", "--seconds=4", PEERS),
+        (
+            *("serving.py", "--images_dir={images}", "--batch_sizes=1,32"),
+            *("--seconds=4", PEERS),
+        ),
     ),
     "serving-load": Section(
         "Serving under load", "", ("serving_load.py", "--rounds=3", "--seconds=5")

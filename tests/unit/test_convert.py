@@ -107,6 +107,13 @@ def test_records_decode_to_the_images_of_their_class(images, output):
         assert tf.io.decode_jpeg(record["image/encoded"]).shape == shape == (8, 12, 3)
 
 
+def test_large_pictures_are_made_smaller(images, output):
+    run(images, output, max_shorter_side=4)
+    for record in read(output, "train"):
+        shape = (record["image/height"], record["image/width"], 3)
+        assert tf.io.decode_jpeg(record["image/encoded"]).shape == shape == (4, 6, 3)
+
+
 def test_output_is_what_the_manifest_says(images, output):
     run(images, output)
     manifest = read_manifest(output)

@@ -138,6 +138,62 @@ def test_16_bit_grey_is_scaled_not_clipped(tmp_path, suffix):
         assert_colour(pixels[:, index * 8 : index * 8 + 8], [expected] * 3)
 
 
+def draw_waves(width, height):
+    """A picture that survives being made smaller: a smooth wave in each direction."""
+    down, right = np.mgrid[:height, :width]
+    waves = [np.sin(6 * (down + 0.5) / height), np.cos(6 * (right + 0.5) / width)]
+    red, green = (np.uint8(127 + 100 * wave) for wave in waves)
+    return Image.fromarray(np.stack([red, green, red], -1))
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "gif"])
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [((640, 480), (53, 40)), ((480, 640), (40, 53)), ((41, 900), (40, 878))],
+)
+def test_a_large_picture_is_made_smaller(tmp_path, suffix, size, expected):
+    path = tmp_path / f"a.{suffix}"
+    draw_waves(*size).save(path)
+    picture = normalize.load_picture(str(path), 40)
+    assert (picture.width, picture.height) == expected
+    # GIF has 256 colours.
+    differences = np.abs(
+        decode(picture) - np.asarray(draw_waves(*expected)).astype(int)
+    )
+    assert differences.mean() < 8
+
+
+def test_a_picture_of_the_largest_size_keeps_its_bytes(tmp_path):
+    path = tmp_path / "a.jpg"
+    draw_waves(640, 40).save(path)
+    assert normalize.load_picture(str(path), 40).encoded == path.read_bytes()
+
+
+def test_a_small_picture_is_not_made_larger(tmp_path):
+    path = tmp_path / "a.png"
+    draw_waves(30, 20).save(path)
+    picture = normalize.load_picture(str(path), 40)
+    assert (picture.width, picture.height) == (30, 20)
+
+
+def test_a_large_picture_is_turned_too(tmp_path):
+    path = tmp_path / "a.jpg"
+    exif = Image.Exif()
+    exif[normalize.ORIENTATION_TAG] = 6
+    draw_waves(640, 480).save(path, exif=exif)
+    picture = normalize.load_picture(str(path), 40)
+    assert (picture.width, picture.height) == (40, 53)
+    turned = np.asarray(draw_waves(53, 40).rotate(-90, expand=True)).astype(int)
+    assert np.abs(decode(picture) - turned).mean() < 3
+
+
+def test_a_large_truncated_file_is_refused(tmp_path):
+    path = tmp_path / "a.jpg"
+    draw_waves(640, 480).save(path)
+    path.write_bytes(path.read_bytes()[:-300])
+    assert "can't be decoded" in normalize.load_picture(str(path), 40)
+
+
 def test_32_bit_pixels_are_refused(tmp_path):
     path = tmp_path / "a.tif"
     Image.fromarray(np.ones((8, 8), np.float32)).save(path)

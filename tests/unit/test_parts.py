@@ -19,7 +19,7 @@ def write_part(tmp_path, names, *, skip_bad=False):
         rows.Row(str(tmp_path / name), name, "train", "a", name, number)
         for number, name in enumerate(names)
     ]
-    parts.WritePart(str(tmp_path), {"a": 1}, skip_bad)(
+    parts.WritePart(str(tmp_path), {"a": 1}, skip_bad, max_shorter_side=0)(
         ("train", 0), ["\n".join(map(row_lists.pack, found))]
     )
     return parts.read_outcome(str(tmp_path), ("train", 0))

@@ -75,6 +75,17 @@ def test_pictures_twice_in_one_split_are_no_warning():
     assert judge(build_split("train", [1, 2, 1]), exact=[twice]).warnings == []
 
 
+@pytest.mark.parametrize(("side", "warns"), [(1199, False), (1200, True)])
+def test_large_pictures_are_worth_a_warning(side, warns):
+    split = build_split("train", [1, 2, 1])
+    split.records["width"] = [100, side, 4000]
+    split.records["height"] = 3000
+    found = judge(split).warnings
+    assert bool(found) is warns
+    if warns:
+        assert "1,200 pixels on the shorter side" in found[0]
+
+
 def test_many_missing_classes_are_cut():
     (warning,) = judge(build_split("train", range(1, 40, 2)), num_classes=39).warnings
     assert "19 of 39 classes: 2, 4, 6, 8, 10 and 14 more;" in warning

@@ -50,6 +50,13 @@ class ConvertConfig(RunsBeam):
     shard_mb: int = knob(
         128, "Size that shards are kept under, in megabytes.", minimum=1
     )
+    max_shorter_side: int = knob(
+        0,
+        "Pixels that a picture's shorter side is made smaller to, if it has more; 0 "
+        "keeps all as they are. For photographs of many megapixels, which each epoch "
+        "decodes again; twice --image_size of the training or more.",
+        minimum=0,
+    )
     skip_bad: bool = knob(
         False,
         "Leave out rows with an unknown label or an unreadable image, and list them "

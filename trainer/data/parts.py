@@ -90,12 +90,14 @@ class WritePart:
     """The stage from a part's rows to a file of its records.
 
     The file and its outcome go to `work_dir`. `class_numbers` has label to 1-based
-    number. The first bad row ends the run unless `skip_bad`.
+    number. The first bad row ends the run unless `skip_bad`. Pictures are made smaller
+    to `max_shorter_side`, unless that is 0.
     """
 
     work_dir: str
     class_numbers: Mapping[str, int]
     skip_bad: bool
+    max_shorter_side: int
 
     def __call__(self, key: PartKey, found: Iterable[row_lists.Rows]) -> int:
         """Writes one part.
@@ -141,7 +143,7 @@ class WritePart:
         for row in ordered:
             if progress.CURRENT.stop.is_set():
                 return
-            picture = normalize.load_picture(row.path)
+            picture = normalize.load_picture(row.path, self.max_shorter_side)
             yield row, picture
             if isinstance(picture, str) and not self.skip_bad:
                 return

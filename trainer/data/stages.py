@@ -39,7 +39,7 @@ def build(
     numbers = {label: number for number, label in enumerate(source.labels, start=1)}
     return Stages(
         examine.Examine(parse_split(job.split)),
-        parts.WritePart(work_dir, numbers, job.skip_bad),
+        parts.WritePart(work_dir, numbers, job.skip_bad, job.max_shorter_side),
         assembly.PlanShards(
             work_dir,
             list(source.splits),

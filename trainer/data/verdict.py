@@ -15,6 +15,9 @@ from trainer.data.survey import Split, Status
 
 MIN_CLASSES = 2
 MAX_RUNS_SHOWN = 5
+# Pixels of the shorter side in the median, from which decoding takes as long as a step
+# of a small network.
+LARGE_SIDE = 1200
 
 
 class Verdict(NamedTuple):
@@ -28,7 +31,9 @@ def judge(splits: Sequence[Split], labels: LabelRange, copies: Copies) -> Verdic
     """Draws the conclusions of a survey."""
     failures = [failure for split in splits for failure in _check_records(split)]
     failures += _check_labels(splits, labels)
-    warnings = [warning for split in splits for warning in _warn_of_split(split)]
+    warnings = []
+    for split in splits:
+        warnings += [*_warn_of_records(split), *_warn_of_pictures(split)]
     warnings += _warn_of_labels(splits, labels)
     warnings += _warn_of_copies(splits, copies)
     return Verdict(failures, warnings)
@@ -100,7 +105,7 @@ def _find(splits: Sequence[Split], label: int) -> str:
     raise AssertionError(label)
 
 
-def _warn_of_split(split: Split) -> Iterator[str]:
+def _warn_of_records(split: Split) -> Iterator[str]:
     for lost in split.lost:
         yield str(lost)
     if 0 < split.num_skipped <= allow_bad_records(len(split.records)):
@@ -108,11 +113,22 @@ def _warn_of_split(split: Split) -> Iterator[str]:
             f"{split.name} has {_count(split.num_skipped, 'bad record')}, which a job "
             "skips; write the files again to have all."
         )
+
+
+def _warn_of_pictures(split: Split) -> Iterator[str]:
     num_turned = int((split.records["orientation"] > 1).sum())
     if num_turned:
         yield (
             f"{split.name} has {_count(num_turned, 'picture')} turned by EXIF, which "
             "training and serving do not apply; task.py convert turns them upright."
+        )
+    records = split.records[split.is_good]
+    shorter = np.minimum(records["width"], records["height"])
+    if len(records) and np.median(shorter) >= LARGE_SIDE:
+        yield (
+            f"{split.name} has pictures of {np.median(shorter):,.0f} pixels on the "
+            "shorter side in the median, which each epoch decodes again; task.py "
+            "convert --max_shorter_side, at twice --image_size, makes them smaller."
         )
 
 

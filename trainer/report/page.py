@@ -160,7 +160,8 @@ def _format_curves(content: Content) -> str:
     if share is not None and share > NOTABLE_WAIT:
         notes.append(
             f"Steps waited {share:.0%} of the time for their batches: faster storage, "
-            "smaller pictures or more processor cores would speed this job up."
+            "smaller pictures (task.py convert --max_shorter_side) or more processor "
+            "cores would speed this job up."
         )
     return markup.section(
         "Training",
