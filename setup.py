@@ -82,6 +82,8 @@ setuptools.setup(
             # Known vulnerabilities, for `make audit`.
             "pip-audit>=2.9,<3",
             "pytest>=9,<10",
+            # Tests in a process a core.
+            "pytest-xdist>=3.8,<4",
             "ruff>=0.17,<0.18",
             # The fastest bicubic resize: the ceiling in benchmarks/input.py.
             "opencv-python-headless>=5,<6",

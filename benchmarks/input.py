@@ -2,11 +2,13 @@
 
     python benchmarks/input.py --training_data_path='data/train-*.tfrecord'
 
-Images a second, decoded to batches at 224 pixels. `ours` is the input of a training
-job; `tf.data` is interleave, TFRecordDataset and shuffle before the same decoding;
-`ceiling` is libjpeg-turbo's decoding of the same random windows and OpenCV's bicubic
-resize in a process a core, nothing else; `whole pictures` the same without windows.
-`ours raw` and `tf.data raw` read and shuffle only.
+Images a second, decoded to batches of one size. `ours` is the input of a training job;
+`tf.data` is interleave, TFRecordDataset and shuffle before the same decoding; `ceiling`
+is libjpeg-turbo's decoding of the same random windows and OpenCV's bicubic resize in a
+process a core, nothing else; `whole pictures` the same without windows. `decoded
+before` is what is left to do where a cache holds the pixels of all pictures: windows of
+them, resized and mirrored as in training. `ours raw` and `tf.data raw` read and shuffle
+only.
 
 The ceilings call libjpeg-turbo through TensorFlow's kernel, which has the one function
 that decodes windows. Of whole pictures it decodes as many a second as simplejpeg, a
@@ -25,7 +27,6 @@ from typing import Any
 
 import turns
 
-IMAGE_SIZE = 224
 BATCH_SIZE = 32
 SHUFFLE_BUFFER = 1024
 # Name to what its ratio is to.
@@ -34,6 +35,7 @@ PHOTO_MODES = {
     "tf.data": "",
     "ceiling": "",
     "whole pictures": "",
+    "decoded before": "",
     "ours raw": "tf.data raw",
     "tf.data raw": "",
 }
@@ -56,6 +58,9 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument(
         "--training_data_path", required=True, help="glob of TFRecord files"
+    )
+    parser.add_argument(
+        "--image_size", type=int, default=224, help="side of the output in pixels"
     )
     parser.add_argument("--rounds", type=int, default=3, help="processes of each kind")
     parser.add_argument(
@@ -119,7 +124,7 @@ def _measure_ours(flags: argparse.Namespace) -> float:
     batches = pipeline.TrainingInput(
         source,
         order.build_global_order(len(source.index), seed=0),
-        image_size=IMAGE_SIZE,
+        image_size=flags.image_size,
         batch_size=BATCH_SIZE,
         seed=0,
     ).open(0)
@@ -161,7 +166,9 @@ def _measure_tf_data(flags: argparse.Namespace) -> float:
     def decode(serialized: Any, number: Any) -> Any:
         encoded, labels = examples.parse_batch(serialized[tf.newaxis])
         seed = tf.stack([tf.constant(0, tf.int64), number])
-        pixels = images.decode_for_training(encoded[0], seed, image_size=IMAGE_SIZE)
+        pixels = images.decode_for_training(
+            encoded[0], seed, image_size=flags.image_size
+        )
         return pixels, labels[0]
 
     records = _read_with_tf_data(flags.training_data_path)
@@ -192,11 +199,11 @@ def _decode_on_all_cores(flags: argparse.Namespace, *, has_windows: bool) -> flo
     num_processes = os.cpu_count() or 1
     context = multiprocessing.get_context("spawn")
     with context.Pool(num_processes) as pool:
-        arguments = (flags.training_data_path, flags.seconds, has_windows)
+        arguments = (flags, has_windows)
         return sum(pool.starmap(decode_alone, [arguments] * num_processes))
 
 
-def decode_alone(pattern: str, seconds: float, has_windows: bool) -> float:  # noqa: FBT001
+def decode_alone(flags: argparse.Namespace, has_windows: bool) -> float:  # noqa: FBT001
     """Images a second that one process decodes and resizes, in one thread."""
     import cv2
     import tensorflow as tf
@@ -204,10 +211,11 @@ def decode_alone(pattern: str, seconds: float, has_windows: bool) -> float:  # n
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     cv2.setNumThreads(1)
-    pictures = [
-        (tf.constant(encoded), _draw_window(encoded, number))
-        for number, encoded in enumerate(_load_encoded(pattern))
-    ]
+    size = (flags.image_size, flags.image_size)
+    pictures = []
+    for number, encoded in enumerate(_load_encoded(flags.training_data_path)):
+        window = _draw_window(tf.io.extract_jpeg_shape(encoded), number)
+        pictures.append((tf.constant(encoded), window))
 
     def decode() -> Iterator[int]:
         while True:
@@ -216,26 +224,55 @@ def decode_alone(pattern: str, seconds: float, has_windows: bool) -> float:  # n
                     pixels = tf.image.decode_and_crop_jpeg(encoded, window, channels=3)
                 else:
                     pixels = tf.io.decode_jpeg(encoded, channels=3)
-                cv2.resize(
-                    pixels.numpy(),
-                    (IMAGE_SIZE, IMAGE_SIZE),
-                    interpolation=cv2.INTER_CUBIC,
-                )
+                cv2.resize(pixels.numpy(), size, interpolation=cv2.INTER_CUBIC)
                 yield 1
 
-    return _count(decode(), seconds)
+    return _count(decode(), flags.seconds)
 
 
-def _draw_window(encoded: bytes, number: int) -> Any:
+def _measure_decoded_before(flags: argparse.Namespace) -> float:
+    import tensorflow as tf
+
+    from trainer import environment
+    from trainer.data import pipeline
+
+    pictures = [
+        tf.io.decode_jpeg(encoded, channels=3)
+        for encoded in _load_encoded(flags.training_data_path)
+    ]
+    shapes = tf.constant([picture.shape for picture in pictures])
+    ends = tf.cumsum(tf.reduce_prod(tf.cast(shapes, tf.int64), axis=1))
+    memory = tf.concat([tf.reshape(picture, [-1]) for picture in pictures], axis=0)
+
+    def crop(number: Any) -> Any:
+        picture = number % len(pictures)
+        shape, end = shapes[picture], ends[picture]
+        pixels = memory[end - tf.cast(tf.reduce_prod(shape), tf.int64) : end]
+        top, left, height, width = tf.unstack(_draw_window(shape, number))
+        window = tf.reshape(pixels, shape)[top : top + height, left : left + width]
+        resized = tf.raw_ops.ResizeBicubic(
+            images=window[tf.newaxis], size=[flags.image_size] * 2
+        )[0]
+        is_mirrored = tf.random.stateless_uniform([], tf.stack([1, number])) < 0.5
+        return tf.cond(is_mirrored, lambda: tf.reverse(resized, [1]), lambda: resized)
+
+    batches = tf.data.Dataset.counter().map(
+        crop, num_parallel_calls=environment.num_cores()
+    )
+    batches = batches.batch(BATCH_SIZE).prefetch(pipeline.PREFETCHED_BATCHES)
+    return _count((len(batch) for batch in batches), flags.seconds)
+
+
+def _draw_window(shape: Any, number: Any) -> Any:
     """A window as training draws them: int32 [4], top, left, height, width."""
     import tensorflow as tf
 
     from trainer.data import images
 
     begin, size, _ = tf.image.stateless_sample_distorted_bounding_box(
-        tf.io.extract_jpeg_shape(encoded),
+        shape,
         bounding_boxes=tf.constant([[[0.0, 0.0, 1.0, 1.0]]]),
-        seed=tf.constant([0, number], tf.int64),
+        seed=tf.stack([0, number]),
         min_object_covered=images.MIN_OBJECT_COVERED,
         aspect_ratio_range=images.ASPECT_RATIO_RANGE,
         area_range=images.AREA_RANGE,
@@ -264,6 +301,7 @@ MEASUREMENTS: dict[str, Callable[[argparse.Namespace], float]] = {
     "tf.data": _measure_tf_data,
     "ceiling": _measure_ceiling,
     "whole pictures": _measure_whole_pictures,
+    "decoded before": _measure_decoded_before,
     "ours raw": _measure_ours_raw,
     "tf.data raw": _measure_tf_data_raw,
 }
