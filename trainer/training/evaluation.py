@@ -12,6 +12,7 @@ from trainer import errors
 from trainer.config import TrainConfig
 from trainer.data import images, pipeline
 from trainer.data.example_source import ExampleSource
+from trainer.serving import parity
 from trainer.training import failures
 from trainer.training.agreement import Agreement
 from trainer.training.evaluator import Evaluator
@@ -67,9 +68,32 @@ class Evaluation:
         Returns:
             Probabilities, float32 [pictures, num_classes].
         """
+        logits = self._evaluator.compute_logits(self._decode(encoded))
+        return np.asarray(tf.nn.softmax(logits).numpy())
+
+    def measure_instability(self, encoded: Sequence[bytes]) -> np.ndarray:
+        """How far the logits of `predict` move where pixels hardly do.
+
+        Args:
+            encoded: Files of pictures that decode.
+
+        Returns:
+            float32 [pictures], the largest change of a logit where each value of each
+            pixel is moved at random by at most parity.PIXEL_SHIFT of itself.
+        """
+        pixels = self._decode(encoded)
+        shift = tf.random.stateless_uniform(
+            tf.shape(pixels), seed=(0, 0), minval=-1, maxval=1
+        )
+        moved = pixels * (1 + parity.PIXEL_SHIFT * shift)
+        before, after = map(self._evaluator.compute_logits, (pixels, moved))
+        return np.asarray(tf.reduce_max(tf.abs(after - before), axis=1).numpy())
+
+    def _decode(self, encoded: Sequence[bytes]) -> Any:
         side = self._config.resolved_image_size
-        pixels = [images.decode_for_evaluation(one, image_size=side) for one in encoded]
-        return np.asarray(self._evaluator.predict(tf.stack(pixels)).numpy())
+        return tf.stack(
+            [images.decode_for_evaluation(one, image_size=side) for one in encoded]
+        )
 
     def evaluate(self) -> dict[str, float]:
         """Scores every image once.

@@ -57,13 +57,13 @@ class Evaluator:
         }
 
     @tf.function(autograph=False)
-    def predict(self, images: Any) -> Any:
-        """Probabilities, float32 [batch, num_classes], of pictures.
+    def compute_logits(self, images: Any) -> Any:
+        """Logits, float32 [batch, num_classes], of pictures.
 
         Args:
             images: float32 [batch, side, side, 3], 0..255.
         """
-        return tf.nn.softmax(self.model(images, training=False))
+        return self.model(images, training=False)
 
     @tf.function(autograph=False)
     def _score(self, images: Any, labels: Any, weights: Any) -> Any:

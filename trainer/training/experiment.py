@@ -238,6 +238,7 @@ def _build_gate(parts: JobParts, scores: evaluation.Evaluation) -> parity.Parity
     return parity.ParityGate(
         parts.data.sample,
         scores.predict,
+        scores.measure_instability,
         max_difference=parity.MAX_DIFFERENCE_ACCELERATOR
         if distribution.has_gpu()
         else parity.MAX_DIFFERENCE_CPU,
