@@ -31,7 +31,7 @@ smoke: setup  ## Make a small real data set, convert, train, export, predict: 2 
 	PYTHONPATH=. $(BIN)/python scripts/smoke.py --work_dir=smoke
 
 test: setup  ## Run the tests that need no network, GPU, root or Docker
-	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=worksteal
+	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=worksteal
 
 test-slow: setup  ## Run the tests that train for minutes or build the largest models
 	$(BIN)/python -m pytest -m slow

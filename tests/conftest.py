@@ -2,10 +2,14 @@ import os
 
 import pytest
 
-from tests.finished_jobs import finished_job
-from tests.gcs import bucket, gcs_proxy
-from tests.jobs import data_dir
-from tests.saved_models import colour_model_dir
+from trainer import environment
+
+# Where tests run in processes, what TensorFlow writes then would follow the summary.
+with environment.importing_tensorflow():
+    from tests.finished_jobs import finished_job
+    from tests.gcs import bucket, gcs_proxy
+    from tests.jobs import data_dir
+    from tests.saved_models import colour_model_dir
 
 __all__ = ["bucket", "colour_model_dir", "data_dir", "finished_job", "gcs_proxy"]
 
