@@ -103,7 +103,7 @@ SECTIONS = {
     "input": Section(
         "Input",
         "Target: 90 % of the ceiling.",
-        ("input.py", FILES, "--rounds=2", "--seconds=6"),
+        ("input.py", FILES, "--rounds=3", "--seconds=6"),
     ),
     "records": Section(
         "The index of a million records", "", ("records.py", "--rounds=1")
