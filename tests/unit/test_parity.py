@@ -74,7 +74,10 @@ def test_other_class_is_caught_and_a_tie_is_none(colour_model_dir, monkeypatch):
         build_gate().check(colour_model_dir)
     grey = [pictures.encode(np.full([32, 32, 3], 128, np.uint8))]
     gate = parity.ParityGate(
-        grey, lambda _: np.array([[0.5, 0.5, 0.0]]), np.zeros, max_difference=1.0
+        grey,
+        lambda _: np.array([[0.5, 0.5, 0.0]]),
+        lambda _: np.zeros(1),
+        max_difference=1.0,
     )
     gate.check(colour_model_dir)
 
@@ -98,3 +101,9 @@ def test_what_rounding_decides_is_left_out_with_a_warning(colour_model_dir, capl
 def test_what_rounding_does_not_decide_is_caught(colour_model_dir, shifts):
     with pytest.raises(errors.TrainingError, match="a probability differs by"):
         build_gate(predict_otherwise, shifts=shifts).check(colour_model_dir)
+
+
+def test_a_model_of_which_nothing_can_be_compared_is_refused(colour_model_dir):
+    gate = build_gate(lambda encoded: predict(encoded)[:, ::-1], shifts=(1, 1, 1))
+    with pytest.raises(errors.TrainingError, match="says of all 3 validation pictures"):
+        gate.check(colour_model_dir)

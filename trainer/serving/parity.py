@@ -73,7 +73,7 @@ class ParityGate:
             How far they are apart on the pictures that could be compared.
 
         Raises:
-            TrainingError: If any probability or class differs.
+            TrainingError: If any probability or class differs, or none can be compared.
         """
         expected = self._predict(self._encoded)
         answers = self._load_and_predict(export_dir)
@@ -91,13 +91,20 @@ class ParityGate:
         )
 
     def _check_stable(self, differences: np.ndarray, compared: np.ndarray) -> None:
-        """What differs is what rounding decides."""
+        """What differs is what rounding decides, and something is left to compare."""
         shifts = self._measure_instability(self._encoded)
         wrong = differences[~(compared | (shifts > MAX_SHIFT))]
         if wrong.size:
             raise _error(
                 f"a probability differs by {np.max(wrong):.2g}, allowed are "
                 f"{self._max_difference:g}"
+            )
+        if not compared.any():
+            raise errors.TrainingError(
+                f"Rounding decides what the model says of all {len(compared)} "
+                "validation pictures that it was asked about, so the exported model "
+                "can't be compared. It is not published, and the model before it stays. "
+                "Train for more steps."
             )
         logging.warning(
             "Rounding decides what the model says of %d of %d validation pictures: "
