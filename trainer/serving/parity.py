@@ -103,8 +103,8 @@ class ParityGate:
             raise errors.TrainingError(
                 f"Rounding decides what the model says of all {len(compared)} "
                 "validation pictures that it was asked about, so the exported model "
-                "can't be compared. It is not published, and the model before it stays. "
-                "Train for more steps."
+                "can't be compared. It is not published, and the model before it "
+                "stays. Train for more steps."
             )
         logging.warning(
             "Rounding decides what the model says of %d of %d validation pictures: "
