@@ -140,21 +140,32 @@ def test_a_network_computes_in_what_is_chosen(monkeypatch, precision):
         assert (layer.compute_dtype, layer.variable_dtype) == (precision, "float32")
 
 
-@pytest.mark.parametrize(("strides", "expected"), [(1, tf.bfloat16), (2, tf.float32)])
-def test_inputs_that_outputs_skip_have_their_gradient_in_float32(
-    monkeypatch, strides, expected
+@pytest.mark.parametrize("kernel_size", [3, 5])
+@pytest.mark.parametrize("padding", ["SAME", "VALID"])
+@pytest.mark.parametrize("sides", [(8, 8), (9, 9), (7, 12), (5, 6)])
+def test_inputs_that_outputs_skip_have_a_gradient_by_every_pixel(
+    monkeypatch, kernel_size, padding, sides
 ):
-    found = []
+    """In bfloat16, where whole numbers are exact, without oneDNN's slow kernel."""
+    strides = [1, 2, 2, 1]
+    kernel = draw_integers([kernel_size, kernel_size, 4, 1], 1)
+    inputs = draw_integers([2, *sides, 4], 2)
+    outputs = tf.nn.depthwise_conv2d(inputs, kernel, strides, padding)
+    upstream = draw_integers(outputs.shape, 3)
+    expected = tf.nn.depthwise_conv2d_backprop_input(
+        inputs.shape, kernel, upstream, strides, padding
+    )
 
-    def note(compute=tf.raw_ops.DepthwiseConv2dNativeBackpropInput, **arguments):
-        found.append((arguments["filter"].dtype, arguments["out_backprop"].dtype))
-        return compute(**arguments)
-
-    monkeypatch.setattr(tf.raw_ops, "DepthwiseConv2dNativeBackpropInput", note)
-    inputs = tf.zeros([1, 4, 4, 16], tf.bfloat16)
-    kernel = tf.zeros([3, 3, 16, 1], tf.bfloat16)
+    monkeypatch.setattr(tf.raw_ops, "DepthwiseConv2dNativeBackpropInput", None)
+    inputs, kernel = tf.cast(inputs, "bfloat16"), tf.cast(kernel, "bfloat16")
     with tf.GradientTape() as tape:
         tape.watch(inputs)
-        outputs = depthwise.convolve(inputs, kernel, strides=strides, padding="SAME")
-    assert tape.gradient(outputs, inputs).dtype == tf.bfloat16
-    assert found == [(expected, expected)]
+        outputs = depthwise.convolve(inputs, kernel, strides=2, padding=padding)
+    found = tape.gradient(outputs, inputs, tf.cast(upstream, "bfloat16"))
+    assert found.dtype == tf.bfloat16
+    np.testing.assert_array_equal(tf.cast(found, "float32"), expected)
+
+
+def draw_integers(shape, seed):
+    drawn = tf.random.stateless_uniform(shape, [0, seed], -2, 3, tf.int32)
+    return tf.cast(drawn, "float32")

@@ -107,22 +107,43 @@ def convolve(inputs: Any, kernel: Any, *, strides: int, padding: str) -> Any:
 def _input_gradient(
     inputs: Any, kernel: Any, upstream: Any, options: dict[str, Any]
 ) -> Any:
-    """In float32 where outputs skip pixels: there bfloat16 has no kernel."""
-    dtype = tf.float32 if max(options["strides"]) > 1 else inputs.dtype
-    gradient = tf.raw_ops.DepthwiseConv2dNativeBackpropInput(
-        input_sizes=tf.shape(inputs),
-        filter=tf.cast(kernel, dtype),
-        out_backprop=tf.cast(upstream, dtype),
-        **options,
+    """Where outputs skip pixels bfloat16 has no kernel, but for what it amounts to."""
+    if max(options["strides"]) > 1 and inputs.dtype == tf.bfloat16:
+        return _spread_input_gradient(inputs, kernel, upstream, options)
+    return tf.raw_ops.DepthwiseConv2dNativeBackpropInput(
+        input_sizes=tf.shape(inputs), filter=kernel, out_backprop=upstream, **options
     )
-    return tf.cast(gradient, inputs.dtype)
+
+
+def _spread_input_gradient(
+    inputs: Any, kernel: Any, upstream: Any, options: dict[str, Any]
+) -> Any:
+    """With zeros for the pixels that outputs skipped, a convolution by each pixel.
+
+    Its kernel is mirrored; before and behind are what the kernel sees of the margins.
+    """
+    stride, side = max(options["strides"]), kernel.shape[0]
+    _, height, width, num_channels = upstream.shape
+    none, skipped = [0, 0], [0, stride - 1]
+    pixels = tf.reshape(upstream, [-1, height, 1, width, 1, num_channels])
+    spread = tf.pad(pixels, [none, none, skipped, none, skipped, none])
+    spread = tf.reshape(spread, [-1, height * stride, width * stride, num_channels])
+    margins = [
+        [side - 1 - before, size + before - output_size * stride]
+        for size, output_size, (before, _) in _list_sides(
+            inputs, kernel, upstream, options
+        )
+    ]
+    return tf.nn.depthwise_conv2d(
+        spread, tf.reverse(kernel, [0, 1]), [1] * 4, padding=[none, *margins, none]
+    )
 
 
 def _kernel_gradient(
     inputs: Any, kernel: Any, upstream: Any, options: dict[str, Any]
 ) -> Any:
     if kernel.shape[1] == WIDE:
-        return _wide_kernel_gradient(inputs, upstream, options)
+        return _wide_kernel_gradient(inputs, kernel, upstream, options)
     return tf.raw_ops.DepthwiseConv2dNativeBackpropFilter(
         input=inputs,
         filter_sizes=tf.shape(kernel),
@@ -131,31 +152,59 @@ def _kernel_gradient(
     )
 
 
-def _wide_kernel_gradient(inputs: Any, upstream: Any, options: dict[str, Any]) -> Any:
-    """Of the kernel's first three columns, and of its last three.
-
-    What the last columns see at an output, the first ones see some outputs later.
-    """
-    stride = max(options["strides"])
-    none, later = [0, 0], (WIDE - NARROW) // stride
-    if options["padding"] == "SAME":
-        sides = zip(inputs.shape[1:3], upstream.shape[1:3], strict=True)
-        margins = [_same_margins(before, after, stride) for before, after in sides]
-        inputs = tf.pad(inputs, [none, *margins, none])
+def _wide_kernel_gradient(
+    inputs: Any, kernel: Any, upstream: Any, options: dict[str, Any]
+) -> Any:
+    """Of the kernel's first three columns, and of its last three."""
     first, last = [
         tf.raw_ops.DepthwiseConv2dNativeBackpropFilter(
-            input=inputs,
+            input=seen,
             filter_sizes=[WIDE, NARROW, inputs.shape[-1], 1],
-            out_backprop=tf.pad(upstream, [none, none, columns, none]),
+            out_backprop=upstream,
             strides=options["strides"],
             padding="VALID",
         )
-        for columns in ([0, later], [later, 0])
+        for seen in _list_seen(inputs, kernel, upstream, options)
     ]
     return tf.concat([first, last[:, 2 * NARROW - WIDE :]], 1)
 
 
-def _same_margins(size: int, output_size: int, stride: int) -> list[int]:
-    """Zeros before and behind, as padding SAME has them; tensorflow.org/api_docs."""
-    total = max((output_size - 1) * stride + WIDE - size, 0)
-    return [total // 2, total - total // 2]
+def _list_seen(
+    inputs: Any, kernel: Any, upstream: Any, options: dict[str, Any]
+) -> list[Any]:
+    """What the first columns of a wide kernel see, and what the last ones do.
+
+    Both are the inputs, of which the last columns see other pixels: so many later.
+    """
+    later = WIDE - NARROW
+    if options["padding"] == "VALID":
+        return [inputs[:, :, :-later], inputs[:, :, later:]]
+    rows, (before, behind) = [
+        margins for *_, margins in _list_sides(inputs, kernel, upstream, options)
+    ]
+    # Zeros before a line are behind the line above it, too. So both are the same padded
+    # pixels without a copy; one picture more has those behind the last line.
+    columns = [before, behind - before]
+    padded = tf.pad(inputs, [[0, 1], rows, columns, [0, 0]])
+    pixels = tf.reshape(padded, [-1])
+    shape = tf.concat([tf.shape(inputs)[:1], padded.shape[1:]], 0)
+    size, skipped = tf.reduce_prod(shape), later * inputs.shape[-1]
+    return [
+        tf.reshape(pixels[start : start + size], shape) for start in (0, skipped)
+    ]
+
+
+def _list_sides(
+    inputs: Any, kernel: Any, upstream: Any, options: dict[str, Any]
+) -> list[tuple[int, int, list[int]]]:
+    """Height and width of inputs and outputs, and the zeros before and behind.
+
+    Source: tensorflow.org/api_docs/python/tf/nn, notes on padding.
+    """
+    stride, found = max(options["strides"]), []
+    for axis in (1, 2):
+        size, output_size = inputs.shape[axis], upstream.shape[axis]
+        total = max((output_size - 1) * stride + kernel.shape[0] - size, 0)
+        margins = [total // 2, total - total // 2]
+        found.append((size, output_size, margins))
+    return found
