@@ -33,7 +33,7 @@ import turns
 from stopwatch import Case
 from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
-from trainer.models import convolution, layers
+from trainer.models import convolution, gates, layers
 from trainer.models.depthwise import DepthwiseConv2D
 
 MATRIX_SIDE, COPY_BYTES, REPEATS = 2048, 256 * 2**20, 10
@@ -183,8 +183,11 @@ def _count_work(model: Any, case: Case, peaks: dict[str, float]) -> dict[str, Wo
         kind, weights, passes = _describe(layer)
         if not kind:
             continue
-        written = case.batch_size * float(np.prod(layer.output.shape[1:]))
-        read = case.batch_size * float(np.prod(layer.input.shape[1:]))
+        # Pictures come first; gates and means are small beside them.
+        read, written = [
+            case.batch_size * float(np.prod(tf.nest.flatten(one)[0].shape[1:]))
+            for one in (layer.input, layer.output)
+        ]
         # The first layer needs no gradient of its inputs.
         num_passes = 3 if found else 2
         operations = num_passes * 2 * weights * written
@@ -199,7 +202,7 @@ def _describe(layer: Any) -> tuple[str, float, int]:
     """Kind, multiplications for each value of the output, passes over a tensor."""
     if isinstance(layer, DepthwiseConv2D):
         return DEPTHWISE, float(np.prod(layer.kernel.shape[:2])), 6
-    if isinstance(layer, convolution.Conv2D):
+    if isinstance(layer, (convolution.Conv2D, gates.GatedConv2D)):
         return CONVOLUTIONS, float(np.prod(layer.kernel.shape[:3])), 6
     if isinstance(layer, layers.FusedBatchNormalization):
         return LOOPS, 0.0, 8

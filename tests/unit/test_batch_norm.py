@@ -84,9 +84,39 @@ def test_given_statistics_are_no_function_of_the_inputs(activation):
             beta,
             statistics=statistics,
             form=batch_norm.Form(EPSILON, activation, inputs.dtype),
-        )
+        ).outputs
 
     compare(ours, reference(activation, statistics), (2, 6, 6, 3))
+
+
+STATISTICS = batch_norm.Statistics(
+    *np.float32([[1.0, 2.0, 3.0, 0.0, 2.0], [4.0, 9.0, 1.0, 1.0, 4.0]])
+)
+
+
+@pytest.mark.parametrize("statistics", [None, STATISTICS], ids=["batch", "given"])
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"), [(tf.float32, 1e-4), (tf.bfloat16, 0.02)]
+)
+def test_what_is_squeezed_has_its_gradient(statistics, dtype, tolerance):
+    def ours(inputs, gamma, beta):
+        form = batch_norm.Form(EPSILON, "swish", inputs.dtype, squeezes=True)
+        if statistics:
+            found = batch_norm.normalize_by_statistics(
+                inputs, gamma, beta, statistics=statistics, form=form
+            )
+        else:
+            shift = tf.ones([inputs.shape[-1]])
+            found = batch_norm.normalize_by_batch(
+                inputs, gamma, beta, shift=shift, form=form
+            )
+        return found.outputs * tf.sigmoid(found.squeezed)
+
+    def theirs(*arguments):
+        outputs = reference("swish", statistics)(*arguments)
+        return outputs * tf.sigmoid(tf.reduce_mean(outputs, [1, 2], keepdims=True))
+
+    compare(ours, theirs, (3, 8, 8, 5), dtype, tolerance)
 
 
 def test_the_number_of_pictures_may_be_unknown():

@@ -5,13 +5,9 @@ import tensorflow as tf
 
 from trainer.models import gates, one_pass
 
-# Sides whose squares have small factors, odd ones, one of its own, and a single pixel.
-SHAPES = [(3, 8, 8, 5), (2, 15, 7, 3), (2, 13, 13, 4), (4, 1, 1, 6), (1, 67, 1, 3)]
-
-
-@pytest.fixture(params=[0, 2**40], ids=["one pass", "kernels"])
-def min_values(monkeypatch, request):
-    monkeypatch.setattr(one_pass, "MIN_VALUES", request.param)
+# Pictures with more pixels than there are filters, and with fewer: each path.
+SHAPES = [(3, 8, 8, 5), (2, 15, 7, 3), (4, 1, 1, 6)]
+FILTERS = [1, 4, 70, 120]
 
 
 def draw(shape, seed, dtype=tf.float32):
@@ -19,67 +15,101 @@ def draw(shape, seed, dtype=tf.float32):
     return tf.cast(drawn, dtype)
 
 
-def gate_by_layers(inputs, weights, *, training=True):
-    policy = keras.DTypePolicy(inputs.dtype.name)
-    inputs, means = gates.Squeeze(dtype=policy)(inputs, training=training)
-    chosen = tf.sigmoid(means * weights)
-    return gates.Excite(dtype=policy)([inputs, chosen], training=training)
+def build_layer(filters, dtype="float32"):
+    return gates.GatedConv2D(
+        filters,
+        kernel_initializer=keras.initializers.RandomNormal(seed=1),
+        dtype=keras.DTypePolicy("mixed_bfloat16" if dtype == "bfloat16" else dtype),
+    )
 
 
-def gate_plainly(inputs, weights):
-    means = tf.reduce_mean(inputs, [1, 2], keepdims=True)
-    return inputs * tf.sigmoid(means * weights)
+def draw_inputs(shape, dtype=tf.float32):
+    """Pictures, and a gate for each of their channels."""
+    batch, *_, num_channels = shape
+    chosen = tf.sigmoid(draw((batch, 1, 1, num_channels), 2))
+    return [draw(shape, 0, dtype), tf.cast(chosen, dtype)]
 
 
-def differentiate(function, inputs, dtype):
+def differentiate(function, inputs, kernel, dtype):
     """Outputs, and gradients in which every output counts differently."""
-    inputs = tf.cast(inputs, dtype)
-    weights = tf.cast(tf.linspace(-2.0, 2.0, inputs.shape[-1]), dtype)
+    inputs = [tf.cast(one, dtype) for one in inputs]
+    watched = [*inputs, kernel.value if hasattr(kernel, "value") else kernel]
     with tf.GradientTape() as tape:
-        tape.watch([inputs, weights])
-        outputs = function(inputs, weights)
-        loss = tf.reduce_sum(outputs * draw(inputs.shape, 1, dtype))
-    made = [outputs, *tape.gradient(loss, [inputs, weights])]
+        tape.watch(watched)
+        outputs = function(inputs)
+        loss = tf.reduce_sum(outputs * draw(outputs.shape, 1, dtype))
+    made = [outputs, *tape.gradient(loss, watched)]
     return [tf.cast(one, tf.float64) for one in made]
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.usefixtures("min_values")
-def test_gates_and_their_gradients_are_those_of_the_formula(shape):
-    inputs = draw(shape, 0)
-    found = differentiate(gate_by_layers, inputs, tf.float32)
-    expected = differentiate(gate_plainly, inputs, tf.float64)
+def compare(layer, inputs, dtype, **tolerances):
+    layer.build([one.shape for one in inputs])
+    found = differentiate(
+        lambda both: layer(both, training=True), inputs, layer.kernel, dtype
+    )
+    kernel = tf.cast(layer.kernel.value, tf.float64)
+    expected = differentiate(
+        lambda both: tf.einsum("bhwc,bijc,cf->bhwf", *both, kernel[0, 0]),
+        inputs,
+        kernel,
+        tf.float64,
+    )
     for one, other in zip(found, expected, strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(one, other, **tolerances)
 
 
-@pytest.mark.usefixtures("min_values")
-def test_bfloat16_loses_no_more_than_its_digits():
-    inputs = draw((3, 16, 16, 8), 0, tf.bfloat16)
-    outputs, of_inputs, of_weights = differentiate(gate_by_layers, inputs, tf.bfloat16)
-    expected = differentiate(gate_plainly, inputs, tf.float64)
-    np.testing.assert_allclose(outputs, expected[0], rtol=0.02, atol=0.01)
-    np.testing.assert_allclose(of_inputs, expected[1], rtol=0.02, atol=0.05)
-    # A sum over 256 pixels, added in float32.
-    np.testing.assert_allclose(of_weights, expected[2], rtol=0.02, atol=0.5)
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("filters", FILTERS)
+def test_pictures_and_gradients_are_those_of_the_formula(shape, filters):
+    inputs = draw_inputs(shape)
+    compare(build_layer(filters), inputs, tf.float32, rtol=1e-4, atol=1e-5)
 
 
-def test_only_training_is_compiled(monkeypatch):
-    """So that an export has TensorFlow's own kernels."""
-    monkeypatch.setattr(one_pass, "MIN_VALUES", 0)
-    weights = tf.ones([5])
+@pytest.mark.parametrize("filters", [8, 300])
+def test_bfloat16_loses_no_more_than_its_digits(filters):
+    inputs = draw_inputs((3, 16, 16, 8), tf.bfloat16)
+    layer = build_layer(filters, "bfloat16")
+    # Sums over up to 256 pixels or 300 filters, added in float32.
+    compare(layer, inputs, tf.bfloat16, rtol=0.02, atol=0.3)
 
-    def list_ops(*, training):
-        @tf.function
-        def run(inputs):
-            outputs = gate_by_layers(inputs, weights, training=training)
-            return tf.gradients(outputs, inputs)
 
-        inputs = tf.TensorSpec([3, 8, 8, 5])
-        return {
-            one.type for one in run.get_concrete_function(inputs).graph.get_operations()
-        }
+def list_ops(filters, *, training):
+    layer = build_layer(filters)
+    layer.build([(None, 8, 8, 5), (None, 1, 1, 5)])
 
-    calls = {"PartitionedCall", "StatefulPartitionedCall"}
-    assert list_ops(training=True) & calls
-    assert not list_ops(training=False) & calls
+    @tf.function
+    def run(values, chosen):
+        outputs = layer([values, chosen], training=training)
+        return tf.gradients(outputs, [values, chosen])
+
+    specs = [tf.TensorSpec([None, 8, 8, 5]), tf.TensorSpec([None, 1, 1, 5])]
+    graph = run.get_concrete_function(*specs).graph
+    return {one.type for one in graph.get_operations()}
+
+
+def test_a_kernel_for_each_picture_is_for_training_alone():
+    """So that an export has the plain product and the plain convolution."""
+    assert "BatchMatMulV2" in list_ops(4, training=True)
+    assert "BatchMatMulV2" not in list_ops(4, training=False)
+    assert "Conv2D" in list_ops(4, training=False)
+
+
+def test_kernels_larger_than_their_pictures_are_left_alone():
+    assert "BatchMatMulV2" in list_ops(64, training=True)
+    assert "BatchMatMulV2" not in list_ops(65, training=True)
+
+
+def test_an_accelerator_has_its_own_kernels(monkeypatch):
+    monkeypatch.setattr(one_pass, "has_accelerator", lambda: True)
+    assert "BatchMatMulV2" not in list_ops(4, training=True)
+
+
+def test_the_number_of_pictures_may_be_unknown():
+    inputs = draw_inputs((3, 8, 8, 5))
+    layer = build_layer(4)
+    layer.build([one.shape for one in inputs])
+    specs = [tf.TensorSpec([None, *one.shape[1:]]) for one in inputs]
+    traced = tf.function(
+        lambda *both: layer(list(both), training=True), input_signature=specs
+    )
+    np.testing.assert_allclose(traced(*inputs), layer(inputs), atol=1e-5)

@@ -49,18 +49,22 @@ def test_batch_norm_trains_as_keras_layer_does():
 
 
 @pytest.mark.parametrize("is_frozen", [False, True])
+@pytest.mark.parametrize("squeezes", [False, True])
 @pytest.mark.parametrize("activation", ["linear", "relu6"])
-def test_large_layers_train_as_small_ones(monkeypatch, activation, is_frozen):
+def test_large_layers_train_as_small_ones(monkeypatch, activation, squeezes, is_frozen):
     found = []
     for min_values in (0, 2**40):
         monkeypatch.setattr(batch_norm, "MIN_VALUES_OF_OTHERS", min_values)
-        layer = build_batch_norm(activation=activation)
+        layer = build_batch_norm(activation=activation, squeezes=squeezes)
         layer.moving_mean.assign(tf.range(CHANNELS, dtype=tf.float32))
         layer.is_frozen = is_frozen
         inputs = draw()
         with tf.GradientTape() as tape:
             tape.watch(inputs)
             outputs = layer(inputs, training=True)
+            if squeezes:
+                outputs, means = outputs
+                outputs *= tf.sigmoid(means)
             loss = tf.reduce_sum(outputs * draw(1))
         found.append([outputs, tape.gradient(loss, inputs), *layer.variables])
     for one, other in zip(*found, strict=True):

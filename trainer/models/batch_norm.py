@@ -1,5 +1,8 @@
 """Batch normalisation and the activation behind it, over the batch of all replicas.
 
+Squeeze and excitation needs the mean of each picture besides: here, so that both of its
+gradients are read in the same loops (docs/adr/0042-gated-convolutions.md).
+
 TensorFlow's kernels of the two read or write a tensor fourteen times in a step,
 and keep what is between them; these do so eight times and keep the inputs alone
 (docs/adr/0030-normalisation-in-few-passes.md).
@@ -22,11 +25,13 @@ class Normalized(NamedTuple):
 
     Attributes:
         outputs: Of the inputs' shape, activated.
+        squeezed: Of their type, the mean of each picture: [batch, 1, 1, channels].
         mean: float32 [channels].
         variance: float32 [channels]; of a batch it is the unbiased one.
     """
 
     outputs: Any
+    squeezed: Any
     mean: Any
     variance: Any
 
@@ -38,11 +43,13 @@ class Form(NamedTuple):
         epsilon: Added to the variance.
         activation: A key of ACTIVATIONS.
         dtype: Of the outputs.
+        squeezes: Whether there is a gradient of what is squeezed, too.
     """
 
     epsilon: float
     activation: str
     dtype: str
+    squeezes: bool = False
 
 
 class Statistics(NamedTuple):
@@ -106,24 +113,27 @@ def normalize_by_batch(
         deviation = tf.sqrt(variance + form.epsilon)
         line = _Line(mean, gamma / deviation, beta)
 
-        def compute_gradients(upstream: Any, *_: Any) -> list[Any]:
-            sums = _sum_slopes(inputs, upstream, line, form.activation)
+        def compute_gradients(upstream: Any, of_squeezed: Any, *_: Any) -> list[Any]:
+            share = _share(of_squeezed, inputs) if form.squeezes else None
+            sums = _sum_slopes(inputs, upstream, share, line, form.activation)
             of_beta, of_gamma = sums[0], sums[1] / deviation
             means = replicas.sum_over_all(tf.stack([of_beta, of_gamma])) / count
             debt = _Debt(-line.scale * means[1] / deviation, -line.scale * means[0])
-            of_inputs = _differentiate(inputs, upstream, line, debt, form.activation)
+            of_inputs = _differentiate(
+                inputs, upstream, share, line, debt, form.activation
+            )
             return [of_inputs, of_gamma, of_beta]
 
         unbiased = variance * count / tf.maximum(count - 1.0, 1.0)
         outputs = _normalize(inputs, line, form)
-        return (outputs, mean, unbiased), compute_gradients
+        return (outputs, squeeze(outputs), mean, unbiased), compute_gradients
 
     return Normalized(*run(inputs, gamma, beta))
 
 
 def normalize_by_statistics(
     inputs: Any, gamma: Any, beta: Any, *, statistics: Statistics, form: Form
-) -> Any:
+) -> Normalized:
     """Normalises by given statistics, and activates.
 
     Args:
@@ -134,7 +144,7 @@ def normalize_by_statistics(
         form: Of the layer.
 
     Returns:
-        Of the inputs' shape.
+        With the given statistics.
     """
 
     @tf.custom_gradient
@@ -143,15 +153,34 @@ def normalize_by_statistics(
         deviation = tf.sqrt(variance + form.epsilon)
         line = _Line(mean, gamma / deviation, beta)
 
-        def compute_gradients(upstream: Any) -> list[Any]:
-            sums = _sum_slopes(inputs, upstream, line, form.activation)
+        def compute_gradients(upstream: Any, of_squeezed: Any) -> list[Any]:
+            share = _share(of_squeezed, inputs) if form.squeezes else None
+            sums = _sum_slopes(inputs, upstream, share, line, form.activation)
             nothing = _Debt(tf.zeros_like(mean), tf.zeros_like(mean))
-            of_inputs = _differentiate(inputs, upstream, line, nothing, form.activation)
+            of_inputs = _differentiate(
+                inputs, upstream, share, line, nothing, form.activation
+            )
             return [of_inputs, sums[1] / deviation, sums[0]]
 
-        return _normalize(inputs, line, form), compute_gradients
+        outputs = _normalize(inputs, line, form)
+        return (outputs, squeeze(outputs)), compute_gradients
 
-    return run(inputs, gamma, beta)
+    outputs, squeezed = run(inputs, gamma, beta)
+    return Normalized(outputs, squeezed, *statistics)
+
+
+def squeeze(pictures: Any) -> Any:
+    """The mean of each: float [batch, height, width, channels] -> [batch, 1, 1, ...].
+
+    Source: Hu et al. 2017, arxiv.org/abs/1709.01507.
+    """
+    return tf.reduce_mean(pictures, [1, 2], keepdims=True)
+
+
+def _share(of_squeezed: Any, pictures: Any) -> Any:
+    """What each pixel has of the gradient of the mean."""
+    _, height, width, _ = pictures.shape
+    return tf.cast(of_squeezed, tf.float32) / (height * width)
 
 
 def _measure(inputs: Any, shift: Any) -> tuple[Any, Any, Any]:
@@ -182,20 +211,25 @@ def _normalize(inputs: Any, line: _Line, form: Form) -> Any:
 
 @one_pass.summed
 def _sum_slopes(
-    inputs: Any, upstream: Any, line: _Line, activation: str
+    inputs: Any, upstream: Any, share: Any | None, line: _Line, activation: str
 ) -> tuple[Any, Any]:
     """The gradient of the line, and it times the values."""
     centred = _centre(inputs, line)
-    slopes = _slope(centred, upstream, line, activation)
+    slopes = _slope(centred, upstream, share, line, activation)
     return slopes, slopes * centred
 
 
 @one_pass.compiled
 def _differentiate(
-    inputs: Any, upstream: Any, line: _Line, debt: _Debt, activation: str
+    inputs: Any,
+    upstream: Any,
+    share: Any | None,
+    line: _Line,
+    debt: _Debt,
+    activation: str,
 ) -> Any:
     centred = _centre(inputs, line)
-    slopes = _slope(centred, upstream, line, activation)
+    slopes = _slope(centred, upstream, share, line, activation)
     of_inputs = slopes * line.scale + centred * debt.by_value + debt.constant
     return one_pass.cast_fractions(of_inputs, inputs.dtype)
 
@@ -204,6 +238,9 @@ def _centre(inputs: Any, line: _Line) -> Any:
     return tf.cast(inputs, tf.float32) - line.mean
 
 
-def _slope(centred: Any, upstream: Any, line: _Line, activation: str) -> Any:
+def _slope(
+    centred: Any, upstream: Any, share: Any | None, line: _Line, activation: str
+) -> Any:
     slope = ACTIVATIONS[activation].slope(centred * line.scale + line.beta)
-    return tf.cast(upstream, tf.float32) * slope
+    upstream = tf.cast(upstream, tf.float32)
+    return (upstream if share is None else upstream + share) * slope

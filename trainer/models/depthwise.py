@@ -3,7 +3,8 @@
 oneDNN has a kernel for gradients of filters up to three columns wide and takes two to
 eight times as long for wider ones, so those are put together from two that it has one
 for (docs/adr/0033-onednn.md). In bfloat16 all its kernels are faster than in float32
-but one, which stays in float32 (docs/adr/0038-depthwise-in-bfloat16.md).
+(docs/adr/0038-depthwise-in-bfloat16.md) but one, for which another stands in
+(docs/adr/0042-gated-convolutions.md).
 """
 
 from typing import Any
@@ -189,9 +190,7 @@ def _list_seen(
     pixels = tf.reshape(padded, [-1])
     shape = tf.concat([tf.shape(inputs)[:1], padded.shape[1:]], 0)
     size, skipped = tf.reduce_prod(shape), later * inputs.shape[-1]
-    return [
-        tf.reshape(pixels[start : start + size], shape) for start in (0, skipped)
-    ]
+    return [tf.reshape(pixels[start : start + size], shape) for start in (0, skipped)]
 
 
 def _list_sides(

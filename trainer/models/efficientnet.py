@@ -174,11 +174,16 @@ def _build_block(
     outputs = build.depthwise_conv(
         outputs, stage.kernel_size, strides=stage.strides, name=f"{name}_dwconv"
     )
-    outputs = build.batch_norm(outputs, name=f"{name}_bn", activates=True)
+    outputs = build.batch_norm(
+        outputs, name=f"{name}_bn", activates=True, squeezes=stage.has_gates
+    )
+    project = f"{name}_project_conv"
     if stage.has_gates:
-        num_inputs = inputs.shape[-1]
-        outputs = _squeeze_and_excite(build, outputs, num_inputs, name=f"{name}_se")
-    outputs = build.conv(outputs, stage.filters, 1, name=f"{name}_project_conv")
+        outputs, means = outputs
+        gate = _choose_gate(build, means, inputs.shape[-1], name=f"{name}_se")
+        outputs = build.gated_conv(outputs, gate, stage.filters, name=project)
+    else:
+        outputs = build.conv(outputs, stage.filters, 1, name=project)
     outputs = build.batch_norm(outputs, name=f"{name}_project_bn")
     if stage.strides != 1 or inputs.shape[-1] != stage.filters:
         return outputs
@@ -187,17 +192,15 @@ def _build_block(
     return build.add([outputs, inputs], name=f"{name}_add")
 
 
-def _squeeze_and_excite(
-    build: LayerBuilder, inputs: Any, num_block_inputs: int, *, name: str
+def _choose_gate(
+    build: LayerBuilder, means: Any, num_block_inputs: int, *, name: str
 ) -> Any:
-    """Scales each channel by a gate that sees the mean of all.
+    """A gate for each channel, that sees the means of all.
 
     Source: Hu et al. 2017, arxiv.org/abs/1709.01507; the ratio is of the block's input.
     """
     filters = max(1, int(num_block_inputs * SQUEEZE_RATIO))
-    outputs, gate = build.squeeze(inputs, name=f"{name}_squeeze")
-    gate = build.conv(gate, filters, 1, use_bias=True, name=f"{name}_reduce")
+    gate = build.conv(means, filters, 1, use_bias=True, name=f"{name}_reduce")
     gate = build.activate(gate, name=f"{name}_reduce_activation")
-    gate = build.conv(gate, inputs.shape[-1], 1, use_bias=True, name=f"{name}_expand")
-    gate = build.sigmoid(gate, name=f"{name}_expand_activation")
-    return build.excite(outputs, gate, name=f"{name}_excite")
+    gate = build.conv(gate, means.shape[-1], 1, use_bias=True, name=f"{name}_expand")
+    return build.sigmoid(gate, name=f"{name}_expand_activation")

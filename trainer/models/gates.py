@@ -1,7 +1,7 @@
-"""Squeeze and excitation: a gate for each channel of a picture, that sees all of it.
+"""Excitation: a convolution of pictures whose channels have a gate each.
 
-TensorFlow's kernels pass over the pictures fifteen times in a step, most of them one
-value at a time in bfloat16; these do so nine times (docs/adr/0035-gates.md).
+Gates scale the kernel in place of the pictures, which takes no pass over these
+(docs/adr/0042-gated-convolutions.md).
 
 Source: Hu et al. 2017, arxiv.org/abs/1709.01507.
 """
@@ -11,35 +11,36 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from trainer.models import one_pass
+from trainer.models import convolution, one_pass
 
 
-class Squeeze(keras.layers.Layer):
-    """The mean of each channel, behind the inputs as they are.
+class GatedConv2D(keras.layers.Layer):
+    """Scales each channel of a picture by its gate, and convolves its single pixels."""
 
-    Who uses both takes both from here: so their gradients are added in one loop.
-    """
-
-    def call(self, inputs: Any, training: bool = False) -> Any:  # noqa: FBT001, FBT002
-        """Squeezes.
+    def __init__(
+        self, filters: int, *, kernel_initializer: keras.Initializer, **kwargs: Any
+    ) -> None:
+        """Keeps what `build` needs.
 
         Args:
-            inputs: float [batch, height, width, channels].
-            training: Whether there will be gradients.
-
-        Returns:
-            The inputs, and [batch, 1, 1, channels] of their type.
+            filters: Channels of the output.
+            kernel_initializer: Start of the kernel.
+            **kwargs: Of keras.layers.Layer.
         """
-        if training and one_pass.pays(inputs):
-            return _squeeze(inputs)
-        return inputs, _mean(inputs)
+        super().__init__(**kwargs)
+        self._filters = filters
+        self._kernel_initializer = kernel_initializer
 
-
-class Excite(keras.layers.Layer):
-    """Scales each channel by its gate."""
+    def build(self, input_shape: list[tuple[int | None, ...]]) -> None:
+        """Makes the kernel, float32 [1, 1, channels, filters]."""
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=(1, 1, input_shape[0][-1], self._filters),
+            initializer=self._kernel_initializer,
+        )
 
     def call(self, inputs: list[Any], training: bool = False) -> Any:  # noqa: FBT001, FBT002
-        """Multiplies.
+        """Scales and convolves.
 
         Args:
             inputs: float [batch, height, width, channels], and gates of the same type,
@@ -47,52 +48,54 @@ class Excite(keras.layers.Layer):
             training: Whether there will be gradients.
         """
         values, gates = inputs
-        if training and one_pass.pays(values):
-            return _excite(values, gates)
-        return values * gates
+        kernel = tf.convert_to_tensor(self.kernel)
+        if training and _pays(values, kernel):
+            return _convolve(values, gates, kernel)
+        return convolution.convolve(values * gates, kernel, strides=1, padding="SAME")
 
 
-def _mean(inputs: Any) -> Any:
-    return tf.reduce_mean(inputs, [1, 2], keepdims=True)
+def _pays(values: Any, kernel: Any) -> bool:
+    """Whether the product of a kernel and a picture has fewer values than the picture.
 
-
-@tf.custom_gradient
-def _squeeze(inputs: Any) -> Any:
-    def compute_gradients(of_inputs: Any, of_means: Any) -> Any:
-        return _add_share(of_inputs, of_means)
-
-    return (tf.identity(inputs), _mean(inputs)), compute_gradients
-
-
-@one_pass.compiled
-def _add_share(of_inputs: Any, of_means: Any) -> Any:
-    """Each pixel's share of the gradient of the mean, and its own."""
-    _, height, width, _ = of_inputs.shape
-    share = tf.cast(of_means, tf.float32) / (height * width)
-    return one_pass.cast(tf.cast(of_inputs, tf.float32) + share, of_inputs.dtype)
+    An accelerator has its own kernels.
+    """
+    _, height, width, _ = values.shape
+    return height * width >= kernel.shape[-1] and not one_pass.has_accelerator()
 
 
 @tf.custom_gradient
-def _excite(values: Any, gates: Any) -> Any:
+def _convolve(values: Any, gates: Any, kernel: Any) -> Any:
+    """By a kernel for each picture: nothing passes over pictures but products."""
+    _, height, width, num_channels = values.shape
+    values, gates, weights = map(convolution.exact, (values, gates, kernel[0, 0]))
+    pixels = tf.reshape(values, [-1, height * width, num_channels])
+    gates = tf.reshape(gates, [-1, num_channels, 1])
+    kernels = gates * weights
+
     def compute_gradients(upstream: Any) -> list[Any]:
-        groups = map(one_pass.group_rows, (values, upstream))
-        of_gates = tf.reduce_sum(_sum_some_products(*groups), 1)
-        of_gates = of_gates[:, tf.newaxis, tf.newaxis]
-        return [_multiply(upstream, gates), tf.cast(of_gates, gates.dtype)]
+        of_pixels = convolution.exact(upstream)
+        of_pixels = tf.reshape(of_pixels, [-1, height * width, upstream.shape[-1]])
+        of_values = tf.matmul(of_pixels, kernels, transpose_b=True)
+        # Transposed they are faster, as are sums of lines of channels.
+        of_kernels = tf.matmul(of_pixels, pixels, transpose_a=True)
+        of_gates, of_weights = _sum_products(of_kernels, gates, weights)
+        gradients = [
+            tf.reshape(of_values, [-1, height, width, num_channels]),
+            of_gates[:, tf.newaxis, tf.newaxis],
+            tf.transpose(of_weights)[tf.newaxis, tf.newaxis],
+        ]
+        return [tf.cast(one, kernel.dtype) for one in gradients]
 
-    return _multiply(values, gates), compute_gradients
+    outputs = tf.matmul(pixels, kernels)
+    outputs = tf.reshape(outputs, [-1, height, width, weights.shape[-1]])
+    return tf.cast(outputs, kernel.dtype), compute_gradients
 
 
 @one_pass.compiled
-def _multiply(values: Any, gates: Any) -> Any:
-    return one_pass.cast(_product(values, gates), values.dtype)
-
-
-@one_pass.compiled
-def _sum_some_products(first: Any, second: Any) -> Any:
-    """[batch, groups, rows, channels] -> float32 [batch, groups, channels]."""
-    return tf.reduce_sum(_product(first, second), 2)
-
-
-def _product(first: Any, second: Any) -> Any:
-    return tf.cast(first, tf.float32) * tf.cast(second, tf.float32)
+def _sum_products(of_kernels: Any, gates: Any, weights: Any) -> tuple[Any, Any]:
+    """Of [batch, filters, channels]: float32 [batch, channels], [filters, channels]."""
+    of_kernels = tf.cast(of_kernels, tf.float32)
+    gates = tf.cast(tf.transpose(gates, [0, 2, 1]), tf.float32)
+    weights = tf.cast(tf.transpose(weights), tf.float32)
+    of_gates = tf.reduce_sum(of_kernels * weights, 1)
+    return of_gates, tf.reduce_sum(of_kernels * gates, 0)

@@ -47,6 +47,7 @@ class FusedBatchNormalization(keras.layers.Layer):
         epsilon: float,
         starts_at_zero: bool = False,
         activation: str = "linear",
+        squeezes: bool = False,
         **kwargs: Any,
     ) -> None:
         """Keeps what `build` needs.
@@ -57,6 +58,7 @@ class FusedBatchNormalization(keras.layers.Layer):
             starts_at_zero: Whether gamma starts at 0 instead of 1, which makes a
                 residual block an identity at first.
             activation: A key of activations.ACTIVATIONS.
+            squeezes: Whether to return the mean of each picture of the outputs, too.
             **kwargs: Of keras.layers.Layer.
         """
         # A cast of the inputs would be a pass over them; the loops cast as they read.
@@ -65,6 +67,7 @@ class FusedBatchNormalization(keras.layers.Layer):
         self._epsilon = epsilon
         self._starts_at_zero = starts_at_zero
         self._activation = activation
+        self._squeezes = squeezes
         # Set by freeze_statistics, before the first training step.
         self.is_frozen = False
 
@@ -102,10 +105,17 @@ class FusedBatchNormalization(keras.layers.Layer):
     def call(self, inputs: Any, training: bool = False) -> Any:  # noqa: FBT001, FBT002
         """Normalises float [batch, height, width, channels]."""
         spans_replicas = replicas.count() > 1 and not self.is_frozen
-        if not training or not (spans_replicas or batch_norm.pays(inputs)):
-            return self._normalize_by_kernel(inputs, moves=training)
+        if training and (spans_replicas or batch_norm.pays(inputs)):
+            found = self._normalize_in_one_pass(inputs)
+            return (found.outputs, found.squeezed) if self._squeezes else found.outputs
+        outputs = self._normalize_by_kernel(inputs, moves=training)
+        return (outputs, batch_norm.squeeze(outputs)) if self._squeezes else outputs
+
+    def _normalize_in_one_pass(self, inputs: Any) -> batch_norm.Normalized:
         gamma, beta, mean, variance = self._read()
-        form = batch_norm.Form(self._epsilon, self._activation, self.compute_dtype)
+        form = batch_norm.Form(
+            self._epsilon, self._activation, self.compute_dtype, self._squeezes
+        )
         if self.is_frozen:
             return batch_norm.normalize_by_statistics(
                 inputs,
@@ -123,7 +133,7 @@ class FusedBatchNormalization(keras.layers.Layer):
         )
         self._move(self.moving_mean, mean, found.mean)
         self._move(self.moving_variance, variance, found.variance)
-        return found.outputs
+        return found
 
     def _normalize_by_kernel(self, inputs: Any, *, moves: bool) -> Any:
         is_training = moves and not self.is_frozen
@@ -242,16 +252,19 @@ class LayerBuilder:
         starts_at_zero: bool = False,
         activates: bool = False,
         is_before_depthwise: bool = False,
+        squeezes: bool = False,
     ) -> Any:
         """Batch normalisation, with the network's activation or without.
 
-        Before a depthwise convolution it hands on what that computes in.
+        Before a depthwise convolution it hands on what that computes in. Where it
+        squeezes, it returns the mean of each picture's channels, too.
         """
         layer = FusedBatchNormalization(
             momentum=self.batch_norm_momentum,
             epsilon=self.variant.batch_norm_epsilon,
             starts_at_zero=starts_at_zero,
             activation=self.activation if activates else "linear",
+            squeezes=squeezes,
             dtype=self._depthwise_policy if is_before_depthwise else self._policy,
             name=name,
         )
@@ -267,13 +280,15 @@ class LayerBuilder:
         layer = keras.layers.Activation("sigmoid", dtype=self._policy, name=name)
         return layer(inputs)
 
-    def squeeze(self, inputs: Any, *, name: str) -> Any:
-        """The inputs, and the mean of each of their channels."""
-        return gates.Squeeze(dtype=self._policy, name=name)(inputs)
-
-    def excite(self, inputs: Any, gate: Any, *, name: str) -> Any:
-        """Scales each channel by its gate."""
-        return gates.Excite(dtype=self._policy, name=name)([inputs, gate])
+    def gated_conv(self, inputs: Any, gate: Any, filters: int, *, name: str) -> Any:
+        """Scales each channel by its gate, and convolves with single pixels."""
+        layer = gates.GatedConv2D(
+            filters,
+            kernel_initializer=self._kernel_initializer(name),
+            dtype=self._policy,
+            name=name,
+        )
+        return layer([inputs, gate])
 
     def max_pool(self, inputs: Any, pool_size: int, *, strides: int, name: str) -> Any:
         """The greatest of each square; of values that are 0 or more."""
