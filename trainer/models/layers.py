@@ -109,7 +109,9 @@ class FusedBatchNormalization(keras.layers.Layer):
             found = self._normalize_in_one_pass(inputs)
             return (found.outputs, found.squeezed) if self._squeezes else found.outputs
         outputs = self._normalize_by_kernel(inputs, moves=training)
-        return (outputs, batch_norm.squeeze(outputs)) if self._squeezes else outputs
+        if not self._squeezes:
+            return outputs
+        return outputs, tf.reduce_mean(outputs, [1, 2], keepdims=True)
 
     def _normalize_in_one_pass(self, inputs: Any) -> batch_norm.Normalized:
         gamma, beta, mean, variance = self._read()
