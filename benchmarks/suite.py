@@ -70,6 +70,16 @@ SECTIONS = {
         "them, `auto` is float32, and what computes in bfloat16 is left out.",
         ("train_step.py", "--seconds=10", PEERS),
     ),
+    "step-rounds": Section(
+        "EfficientNet-B0 in more rounds",
+        "Processes of one kind differ by up to a tenth, so that three of each can miss "
+        "the ratio by a few hundredths.",
+        (
+            *("train_step.py", "--seconds=10", "--rounds=5", PEERS),
+            "--cases=efficientnet-b0:224:32",
+            "--kinds=auto,keras fit,timm channels_last,timm bf16",
+        ),
+    ),
     "step-sizes": Section(
         "Other sizes of step",
         "A small network and a large one.",
