@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -141,8 +143,14 @@ def test_a_network_computes_in_what_is_chosen(monkeypatch, precision):
 
 
 @pytest.mark.parametrize("kernel_size", [3, 5])
-@pytest.mark.parametrize("padding", ["SAME", "VALID"])
-@pytest.mark.parametrize("sides", [(8, 8), (9, 9), (7, 12), (5, 6)])
+@pytest.mark.parametrize(
+    ("padding", "sides"),
+    [
+        *itertools.product(["SAME", "VALID"], [(8, 8), (9, 9), (7, 12), (5, 6)]),
+        # Smaller than the kernel.
+        *itertools.product(["SAME"], [(2, 3), (1, 1)]),
+    ],
+)
 def test_inputs_that_outputs_skip_have_a_gradient_by_every_pixel(
     monkeypatch, kernel_size, padding, sides
 ):

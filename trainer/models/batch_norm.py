@@ -1,11 +1,12 @@
 """Batch normalisation and the activation behind it, over the batch of all replicas.
 
-Squeeze and excitation needs the mean of each picture besides: here, so that both of its
-gradients are read in the same loops (docs/adr/0042-gated-convolutions.md).
-
 TensorFlow's kernels of the two read or write a tensor fourteen times in a step,
 and keep what is between them; these do so eight times and keep the inputs alone
 (docs/adr/0030-normalisation-in-few-passes.md).
+
+Squeeze and excitation (Hu et al. 2017, arxiv.org/abs/1709.01507) needs the mean of each
+picture besides. It is taken here, so that its gradient is read in the loops that read
+that of the picture (docs/adr/0042-gated-convolutions.md).
 """
 
 from typing import Any, NamedTuple

@@ -108,7 +108,7 @@ def convolve(inputs: Any, kernel: Any, *, strides: int, padding: str) -> Any:
 def _input_gradient(
     inputs: Any, kernel: Any, upstream: Any, options: dict[str, Any]
 ) -> Any:
-    """Where outputs skip pixels bfloat16 has no kernel, but for what it amounts to."""
+    """Where outputs skip pixels, oneDNN has a kernel for float32 alone."""
     if max(options["strides"]) > 1 and inputs.dtype == tf.bfloat16:
         return _spread_input_gradient(inputs, kernel, upstream, options)
     return tf.raw_ops.DepthwiseConv2dNativeBackpropInput(
@@ -119,9 +119,10 @@ def _input_gradient(
 def _spread_input_gradient(
     inputs: Any, kernel: Any, upstream: Any, options: dict[str, Any]
 ) -> Any:
-    """With zeros for the pixels that outputs skipped, a convolution by each pixel.
+    """A convolution, by the mirrored kernel, of what is upstream.
 
-    Its kernel is mirrored; before and behind are what the kernel sees of the margins.
+    That has zeros where outputs skipped pixels, and around it as many as bring the
+    gradient to the size of the inputs.
     """
     stride, side = max(options["strides"]), kernel.shape[0]
     _, height, width, num_channels = upstream.shape
