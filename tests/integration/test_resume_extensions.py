@@ -43,11 +43,14 @@ def assert_same_weights(job_dir, expected_dir, step):
 
 
 def test_kill_9_loses_nothing(data_dir, uninterrupted, tmp_path):
+    # The uninterrupted job has no cache.
+    flags = {**FLAGS, "cache_decoded": 0.1}
     code, _ = jobs.interrupt(
-        data_dir, tmp_path, after="eval  | step 12", number=signal.SIGKILL, **FLAGS
+        data_dir, tmp_path, after="eval  | step 12", number=signal.SIGKILL, **flags
     )
     assert code == -signal.SIGKILL
-    jobs.run_ok(data_dir, tmp_path, **FLAGS)
+    log = jobs.run_ok(data_dir, tmp_path, **flags)
+    assert "of 36 training pictures stay decoded, in " in log
     assert_same_weights(tmp_path, uninterrupted, FLAGS["max_steps"])
 
 

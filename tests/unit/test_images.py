@@ -63,6 +63,31 @@ def test_a_graph_of_tf_data_decodes_as_eager_code_does(file_format):
     np.testing.assert_array_equal(eager, mapped)
 
 
+@pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:2", "4:2:0"])
+@pytest.mark.parametrize("shape", [(97, 133), (64, 48), (9, 17)])
+def test_a_window_is_decoded_as_in_the_whole_picture(shape, subsampling):
+    file = io.BytesIO()
+    noise = np.random.default_rng(0).integers(0, 256, [*shape, 3]).astype(np.uint8)
+    photo = Image.fromarray(noise)
+    photo.save(file, "JPEG", subsampling=subsampling)
+    whole = images.decode(file.getvalue())
+    for number in range(24):
+        seed = tf.constant([1, number], tf.int64)
+        found = images.decode_for_training(file.getvalue(), seed, image_size=32)
+        expected = images.crop_for_training(whole, seed, image_size=32)
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded_whole(
+    monkeypatch,
+):
+    encoded = pictures.encode(pictures.draw(40, 50))
+    assert images.decode(encoded).shape == (40, 50, 3)
+    monkeypatch.setattr(images, "MAX_PIXELS", 40 * 50 - 1)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="more than 1999 pixels"):
+        images.decode(encoded)
+
+
 @pytest.mark.parametrize("file_format", ["jpeg", "png"])
 def test_training_crops_follow_from_the_seed(file_format):
     encoded = pictures.encode(pictures.draw(60, 60), file_format)

@@ -7,6 +7,7 @@ import tensorflow as tf
 from tests import pictures
 from trainer import errors
 from trainer.data import bad_records, images, order, pipeline, tfrecord
+from trainer.data.decoded_cache import DecodedCache
 from trainer.data.example_source import ExampleSource
 
 NUM_RECORDS = 7
@@ -156,6 +157,39 @@ def test_undecodable_pictures_fail_their_batch_and_are_found(tmp_path, caplog):
     _, labels, weights = next(iter(batches.open(0)))
     assert sorted(labels[weights == 1].numpy()) == [0, 2, 4]
     assert not batches.mark_undecodable(0)
+
+
+def test_a_cache_finds_what_does_not_decode_as_a_whole(tmp_path):
+    good = pictures.encode(pictures.draw(200, 20))
+    encoded = [good, good[: int(0.9 * len(good))], good]
+    records = [pictures.example(one, 1 + label) for label, one in enumerate(encoded)]
+    source = open_source(tmp_path / "train-0", records)
+    batches = build_training(source, batch_size=3, cache=DecodedCache(10**6))
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        next(iter(batches.open(0)))
+    assert batches.mark_undecodable(0)
+    assert [one["record"] for one in source.bad.describe()] == [1]
+    _, labels, weights = next(iter(batches.open(0)))
+    assert sorted(labels[weights == 1].numpy()) == [0, 2]
+
+
+@pytest.mark.parametrize("max_bytes", [3000, 10**6])
+def test_a_resumed_job_sees_the_same_with_an_empty_cache(tmp_path, max_bytes):
+    def read(start_step, cache=None):
+        batches = build_training(build_source(tmp_path / "a"), cache=cache)
+        return itertools.islice(batches.open(start_step), 3)
+
+    resumed, plain = read(4, DecodedCache(max_bytes)), read(4)
+    later = itertools.islice(
+        build_training(
+            build_source(tmp_path / "a"), cache=DecodedCache(max_bytes)
+        ).open(0),
+        4,
+        7,
+    )
+    for one, other, expected in zip(resumed, later, plain, strict=True):
+        np.testing.assert_array_equal(one[0], expected[0])
+        np.testing.assert_array_equal(other[0], expected[0])
 
 
 def test_a_bad_record_changes_nothing_about_the_others(tmp_path):

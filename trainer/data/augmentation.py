@@ -14,8 +14,6 @@ import tensorflow as tf
 
 from trainer.data import images
 
-# Encoded picture, string [], and its seed, int64 [2] -> float32 [side, side, 3].
-Decode = Callable[..., Any]
 # Pixels, float32 [side, side, 3] in 0..255, and a strength in -1..1 -> such pixels.
 Operation = Callable[[Any, Any], Any]
 
@@ -26,6 +24,24 @@ FILL = 128.0
 LUMA = (0.299, 0.587, 0.114)
 # Pillow's filter SMOOTH.
 SMOOTH = ((1 / 13, 1 / 13, 1 / 13), (1 / 13, 5 / 13, 1 / 13), (1 / 13, 1 / 13, 1 / 13))
+
+
+class Decoder(NamedTuple):
+    """What makes a picture out of its bytes: at once, or in two parts, with equal bits.
+
+    Attributes:
+        decode: Encoded picture, string [], and its seed, int64 [2] -> float32 [side,
+            side, 3], 0..255.
+        prepare: The part without chance, encoded picture -> pixels of `dtype`, which
+            takes longer where the rest needs only some of them.
+        finish: The rest, pixels and seed -> as of `decode`.
+        dtype: Of what `prepare` makes.
+    """
+
+    decode: Callable[[Any, Any], Any]
+    prepare: Callable[[Any], Any]
+    finish: Callable[[Any, Any], Any]
+    dtype: tf.DType
 
 
 class _Policy(NamedTuple):
@@ -62,7 +78,7 @@ _POLICIES = {
 
 def build_decoder(
     augmentation: str, *, image_size: int, min_area: float = images.AREA_RANGE[0]
-) -> Decode:
+) -> Decoder:
     """Builds what makes a picture out of its bytes in training.
 
     Args:
@@ -72,20 +88,36 @@ def build_decoder(
         min_area: Of the random crop; see images.decode_for_training.
 
     Returns:
-        Maps (encoded picture, seed) to pixels as images.decode_for_training does, and
-        fails as it does.
+        Gives pictures as images.decode_for_training does, and fails as it does.
     """
     if augmentation == "none":
-        return lambda encoded, _: images.decode_for_evaluation(
-            encoded, image_size=image_size
-        )
-    decode = functools.partial(
-        images.decode_for_training, image_size=image_size, min_area=min_area
+        return _build_fixed_decoder(image_size)
+    crop: dict[str, Any] = {"image_size": image_size, "min_area": min_area}
+    standard = Decoder(
+        decode=functools.partial(images.decode_for_training, **crop),
+        prepare=images.decode,
+        finish=functools.partial(images.crop_for_training, **crop),
+        dtype=tf.uint8,
     )
     if augmentation == "standard":
-        return decode
+        return standard
     policy = _POLICIES[augmentation]
-    return lambda encoded, seed: _apply(policy, decode(encoded, seed), seed)
+    return standard._replace(
+        decode=lambda encoded, seed: _apply(
+            policy, standard.decode(encoded, seed), seed
+        ),
+        finish=lambda pixels, seed: _apply(policy, standard.finish(pixels, seed), seed),
+    )
+
+
+def _build_fixed_decoder(image_size: int) -> Decoder:
+    prepare = functools.partial(images.decode_for_evaluation, image_size=image_size)
+    return Decoder(
+        decode=lambda encoded, _: prepare(encoded),
+        prepare=prepare,
+        finish=lambda pixels, _: tf.ensure_shape(pixels, [image_size, image_size, 3]),
+        dtype=tf.float32,
+    )
 
 
 def _apply(policy: _Policy, pixels: Any, seed: Any) -> Any:

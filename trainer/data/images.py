@@ -54,6 +54,26 @@ def decode_for_evaluation(encoded: Any, *, image_size: int) -> Any:
     return _resize(pixels, image_size)
 
 
+def decode(encoded: Any) -> Any:
+    """Decodes a whole picture.
+
+    Args:
+        encoded: string [], a JPEG, PNG, GIF (its first frame), BMP or still WebP.
+
+    Returns:
+        uint8 [height, width, 3], RGB.
+
+    Raises:
+        tf.errors.InvalidArgumentError: If the bytes are no picture, or one of more than
+            MAX_PIXELS.
+    """
+    return tf.cond(
+        tf.io.is_jpeg(encoded),
+        lambda: _decode_jpeg(encoded),
+        lambda: _decode_other(encoded),
+    )
+
+
 def decode_for_training(
     encoded: Any, seed: Any, *, image_size: int, min_area: float = AREA_RANGE[0]
 ) -> Any:
@@ -77,12 +97,25 @@ def decode_for_training(
     """
     pixels = tf.cond(
         tf.io.is_jpeg(encoded),
-        lambda: _crop_jpeg(
-            encoded, _random_window(_jpeg_shape(encoded), seed, image_size, min_area)
-        ),
+        lambda: _crop_jpeg_at_random(encoded, seed, image_size, min_area),
         lambda: _crop_random(_decode_other(encoded), seed, image_size, min_area),
     )
     return _flip(_resize(pixels, image_size), seed)
+
+
+def crop_for_training(
+    pixels: Any, seed: Any, *, image_size: int, min_area: float = AREA_RANGE[0]
+) -> Any:
+    """The picture that `decode_for_training` makes, to the bit, from decoded pixels.
+
+    Args:
+        pixels: uint8 [height, width, 3], of `decode`.
+        seed: As there, like the rest.
+        image_size: Side of the output in pixels.
+        min_area: Share of the area that the part has at least.
+    """
+    window = _crop_random(pixels, seed, image_size, min_area)
+    return _flip(_resize(window, image_size), seed)
 
 
 def describe_failure(error: tf.errors.OpError) -> str:
@@ -98,6 +131,29 @@ def describe_failure(error: tf.errors.OpError) -> str:
 def _crop_jpeg(encoded: Any, window: Any) -> Any:
     """Decodes the window (top, left, height, width) only, which saves its rest."""
     return tf.image.decode_and_crop_jpeg(encoded, window, channels=3)
+
+
+def _crop_jpeg_at_random(
+    encoded: Any, seed: Any, image_size: int, min_area: float
+) -> Any:
+    """Decodes a column more on each side, which makes the window's own as in the whole.
+
+    libjpeg-turbo interpolates colour that has half the columns from the neighbours,
+    and has none beyond the columns that it was asked for.
+    """
+    shape = _jpeg_shape(encoded)
+    top, left, height, width = tf.unstack(
+        _random_window(shape, seed, image_size, min_area)
+    )
+    start = tf.maximum(left - 1, 0)
+    end = tf.minimum(left + width + 1, shape[1])
+    pixels = _crop_jpeg(encoded, tf.stack([top, start, height, end - start]))
+    return pixels[:, left - start : left - start + width]
+
+
+def _decode_jpeg(encoded: Any) -> Any:
+    with tf.control_dependencies([_jpeg_shape(encoded)]):
+        return tf.io.decode_jpeg(encoded, channels=3)
 
 
 def _jpeg_shape(encoded: Any) -> Any:

@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from trainer import environment
 from trainer.data import augmentation, images
+from trainer.data.decoded_cache import DecodedCache
 from trainer.data.example_source import ExampleSource
 from trainer.data.order import Order
 
@@ -99,7 +100,8 @@ class TrainingInput:
         image_size: int,
         batch_size: int,
         seed: int,
-        decode: augmentation.Decode | None = None,
+        decoder: augmentation.Decoder | None = None,
+        cache: DecodedCache | None = None,
         part: Part | None = None,
     ) -> None:
         """Opens nothing.
@@ -110,15 +112,17 @@ class TrainingInput:
             image_size: Side in pixels.
             batch_size: Examples a step; may be more than there are.
             seed: Seed of all that is random about a picture.
-            decode: Of augmentation.build_decoder, for the same size; None is the
+            decoder: Of augmentation.build_decoder, for the same size; None is the
                 documented crop and flip.
+            cache: Keeps what is decoded; None decodes at each epoch.
             part: The rows of each batch that this process reads; None for all.
         """
         self._source = source
         self._order = order
-        self._decode_picture = decode or augmentation.build_decoder(
+        self._decoder = decoder or augmentation.build_decoder(
             "standard", image_size=image_size
         )
+        self._cache = cache
         self._batch_size = batch_size
         self._seed = seed
         self._part = part or Part(range(batch_size))
@@ -152,7 +156,9 @@ class TrainingInput:
         positions = self._locate(tf.range(start, start + num_rows, dtype=tf.int64))
 
         def decode(encoded: Any, offset: int) -> Any:
-            return self._decode_image(encoded, positions[offset])
+            if self._cache:
+                return self._decoder.prepare(encoded)
+            return self._decoder.decode(encoded, self._seed_at(positions[offset]))
 
         records = self._order(positions).numpy().tolist()
         return self._source.mark_undecodable(records, decode)
@@ -169,13 +175,17 @@ class TrainingInput:
         return steps * self._batch_size + rows.start + offsets
 
     def _decode(
-        self, encoded: Any, label: Any, weight: Any, _: Any, position: Any
+        self, encoded: Any, label: Any, weight: Any, record: Any, position: Any
     ) -> Any:
-        return self._decode_image(encoded, position), label, weight
+        seed = self._seed_at(position)
+        if self._cache:
+            pixels = self._cache.decode(self._decoder, encoded, seed, record)
+        else:
+            pixels = self._decoder.decode(encoded, seed)
+        return pixels, label, weight
 
-    def _decode_image(self, encoded: Any, position: Any) -> Any:
-        seed = tf.stack([tf.constant(self._seed, tf.int64), position])
-        return self._decode_picture(encoded, seed)
+    def _seed_at(self, position: Any) -> Any:
+        return tf.stack([tf.constant(self._seed, tf.int64), position])
 
 
 def select_records(num_records: int, num_images: int) -> np.ndarray:

@@ -19,7 +19,7 @@ from trainer.jobs.training_output import TRIALS
 
 STUDY = "study.json"
 # Flags that change nothing in a trial's result.
-_FREE = {"job_dir", "cache_dir", "cache_gb"}
+_FREE = {"job_dir", "cache_dir", "cache_gb", "cache_decoded"}
 
 
 class Study:

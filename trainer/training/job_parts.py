@@ -13,7 +13,9 @@ import tensorflow as tf
 
 from trainer import environment, storage
 from trainer.config import HUB, TrainConfig
+from trainer.config.cache import GIB
 from trainer.data import index_cache
+from trainer.data.decoded_cache import DecodedCache
 from trainer.models import dropout, factory, hub, layers
 from trainer.models import variant as variants
 from trainer.models.variant import Variant
@@ -47,6 +49,7 @@ class JobParts(NamedTuple):
     strategy: tf.distribute.Strategy
     known: index_cache.IndexCache
     data: inputs.Inputs
+    decoded: DecodedCache | None
     trainer: steps.Trainer
     evaluator: Evaluator
     micro_batches: micro_batches.MicroBatches
@@ -139,6 +142,7 @@ def _build_parts(
         strategy=strategy,
         known=known,
         data=data,
+        decoded=_build_cache(config),
         trainer=trainer,
         evaluator=evaluator,
         micro_batches=split,
@@ -168,6 +172,11 @@ def _complete(
     for warning in config.warnings():
         logging.warning(warning)
     return config
+
+
+def _build_cache(config: TrainConfig) -> DecodedCache | None:
+    num_bytes = int(config.cache_decoded * GIB)
+    return DecodedCache(num_bytes) if num_bytes else None
 
 
 def _find_start(

@@ -23,7 +23,7 @@ def build_runner(
         observers: See Runner.
         report_secs: See Runner.
     """
-    decode = augmentation.build_decoder(
+    decoder = augmentation.build_decoder(
         config.augmentation,
         image_size=config.resolved_image_size,
         min_area=config.min_crop_area,
@@ -36,7 +36,8 @@ def build_runner(
             image_size=config.resolved_image_size,
             batch_size=config.train_batch_size,
             seed=config.seed,
-            decode=decode,
+            decoder=decoder,
+            cache=parts.decoded,
             part=part_of(parts, config.train_batch_size),
         ),
         micro_batches=parts.micro_batches,
@@ -70,6 +71,8 @@ def train(
             save_secs=config.checkpoint_secs,
             is_late=parts.state.budget.is_late,
         )
+    if parts.decoded:
+        parts.decoded.report(parts.data.num_training)
     return parts.trainer.num_steps_done
 
 
