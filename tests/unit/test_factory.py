@@ -1,3 +1,5 @@
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -70,11 +72,12 @@ def test_layers_with_weights_have_the_names_of_keras_applications(
             if any("seed" not in one.name for one in layer.weights)
         }
 
-    # Normalisation of pixels is a layer there, and biases precede batch norm.
+    # Normalisation of pixels is a layer there, with a number if it is not the process'
+    # first, and biases precede batch norm.
     expected = {
         name: found
         for name, found in shapes(theirs).items()
-        if name not in ("normalization", "rescaling")
+        if not re.fullmatch(r"(normalization|rescaling)(_\d+)?", name)
     }
     found = shapes(build(model_type))
     assert found.keys() == expected.keys()
