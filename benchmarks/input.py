@@ -238,6 +238,7 @@ def decode_alone(flags: argparse.Namespace, has_windows: bool) -> float:  # noqa
 def _measure_ours_kept(flags: argparse.Namespace) -> float:
     from trainer.data.decoded_cache import DecodedCache
 
+    # More than the pictures of any split that this measures.
     cache = DecodedCache(max_bytes=int(16e9))
     batches = _open_training(flags, cache)
     num_records = len(_open_source(flags.training_data_path).index)

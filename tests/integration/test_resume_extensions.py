@@ -50,7 +50,7 @@ def test_kill_9_loses_nothing(data_dir, uninterrupted, tmp_path):
     )
     assert code == -signal.SIGKILL
     log = jobs.run_ok(data_dir, tmp_path, **flags)
-    assert "of 36 training pictures stay decoded, in " in log
+    assert "36 of 36 training pictures stay decoded, in " in log
     assert_same_weights(tmp_path, uninterrupted, FLAGS["max_steps"])
 
 

@@ -14,7 +14,8 @@ NUM_BYTES = 40 * 30 * 3
 
 
 def encode(record):
-    return pictures.encode(pictures.draw(40, 30, seed=record))
+    file_format = "png" if record == 3 else "jpeg"
+    return pictures.encode(pictures.draw(40, 30, seed=record), file_format)
 
 
 ENCODED = [encode(record) for record in range(NUM_PICTURES)]

@@ -173,6 +173,21 @@ def test_a_cache_finds_what_does_not_decode_as_a_whole(tmp_path):
     assert sorted(labels[weights == 1].numpy()) == [0, 2]
 
 
+@pytest.mark.parametrize("max_bytes", [None, 3000, 10**6])
+def test_where_others_wait_undecodable_pictures_are_skipped_at_once(
+    tmp_path, max_bytes
+):
+    source = write_undecodable(tmp_path / "train-0")
+    batches = build_training(
+        source,
+        cache=DecodedCache(max_bytes) if max_bytes else None,
+        part=pipeline.Part(range(5), is_shared=True),
+    )
+    for _, labels, weights in itertools.islice(batches.open(0), 3):
+        assert sorted(labels[weights == 1].numpy()) == [0, 2, 4]
+    assert [one["record"] for one in source.bad.describe()] == [1, 3]
+
+
 @pytest.mark.parametrize("max_bytes", [3000, 10**6])
 def test_a_resumed_job_sees_the_same_with_an_empty_cache(tmp_path, max_bytes):
     def read(start_step, cache=None):

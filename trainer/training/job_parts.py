@@ -49,7 +49,7 @@ class JobParts(NamedTuple):
     strategy: tf.distribute.Strategy
     known: index_cache.IndexCache
     data: inputs.Inputs
-    decoded: DecodedCache | None
+    decoded_cache: DecodedCache | None
     trainer: steps.Trainer
     evaluator: Evaluator
     micro_batches: micro_batches.MicroBatches
@@ -142,7 +142,7 @@ def _build_parts(
         strategy=strategy,
         known=known,
         data=data,
-        decoded=_build_cache(config),
+        decoded_cache=_build_cache(config),
         trainer=trainer,
         evaluator=evaluator,
         micro_batches=split,

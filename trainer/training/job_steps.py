@@ -37,7 +37,7 @@ def build_runner(
             batch_size=config.train_batch_size,
             seed=config.seed,
             decoder=decoder,
-            cache=parts.decoded,
+            cache=parts.decoded_cache,
             part=part_of(parts, config.train_batch_size),
         ),
         micro_batches=parts.micro_batches,
@@ -71,8 +71,8 @@ def train(
             save_secs=config.checkpoint_secs,
             is_late=parts.state.budget.is_late,
         )
-    if parts.decoded:
-        parts.decoded.report(parts.data.num_training)
+    if parts.decoded_cache:
+        parts.decoded_cache.report(parts.data.num_training)
     return parts.trainer.num_steps_done
 
 
