@@ -1,6 +1,7 @@
 """Jobs as their users run them: processes of their own."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -34,6 +35,20 @@ def data_dir(tmp_path_factory):
         seed=1000,
     )
     (directory / "labels.txt").write_text("red\ngreen\nblue\n")
+    return directory
+
+
+def copy_with_cut_off_picture(data_dir, directory):
+    """As `data_dir`, with a picture without its end: some of its crops do not decode.
+
+    Evaluation crops need no more, so nobody notices before the first such crop.
+    """
+    shutil.copytree(data_dir, directory, dirs_exist_ok=True)
+    encoded = pictures.encode(pictures.draw(96, 96))
+    cut = encoded[: int(0.9 * len(encoded))]
+    pictures.write_records(
+        directory / "train-00002-of-00002.tfrecord", [pictures.example(cut, 1)]
+    )
     return directory
 
 

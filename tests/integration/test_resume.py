@@ -2,7 +2,6 @@
 
 import json
 import random
-import shutil
 import signal
 import time
 
@@ -10,7 +9,7 @@ import numpy as np
 import pytest
 from tensorflow.core.protobuf import saved_model_pb2
 
-from tests import jobs, pictures
+from tests import jobs
 from trainer.training import training_curve
 
 FLAGS = {"max_steps": 60, "train_steps_per_eval": 20, "checkpoint_secs": 1}
@@ -35,16 +34,9 @@ def read_model(job_dir):
 
 @pytest.fixture(scope="module")
 def data_dir(data_dir, tmp_path_factory):
-    """As ever, and a picture without its end: some random crops of it do not decode."""
-    directory = tmp_path_factory.mktemp("resume-data")
-    shutil.copytree(data_dir, directory, dirs_exist_ok=True)
-    encoded = pictures.encode(pictures.draw(96, 96))
-    # Evaluation crops need no more, so nobody notices before the first such crop.
-    cut = encoded[: int(0.9 * len(encoded))]
-    pictures.write_records(
-        directory / "train-00002-of-00002.tfrecord", [pictures.example(cut, 1)]
+    return jobs.copy_with_cut_off_picture(
+        data_dir, tmp_path_factory.mktemp("resume-data")
     )
-    return directory
 
 
 @pytest.fixture(scope="module")

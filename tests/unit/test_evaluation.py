@@ -6,7 +6,6 @@ import tensorflow as tf
 
 from tests import pictures
 from trainer import config
-from trainer.data import pipeline
 from trainer.serving import parity
 from trainer.training import evaluation
 
@@ -22,7 +21,7 @@ def build_evaluation(compute_logits):
         SimpleNamespace(index=JPEGS),
         scored=None,
         agreement=None,
-        part=pipeline.Part(range(job.resolved_eval_batch_size)),
+        rows=range(job.resolved_eval_batch_size),
     )
 
 

@@ -44,7 +44,7 @@ class DecodedCache:
             decoder: The same one at each call.
             encoded: string [].
             seed: int64 [2].
-            record: int64 []; says which picture it is.
+            record: int64 []; says which picture it is; -1 for one that is not held.
 
         Raises:
             tf.errors.InvalidArgumentError: If the picture does not decode; as a whole,
@@ -60,9 +60,9 @@ class DecodedCache:
             )
             return decoder.finish(pixels, seed)
 
-        has_room = self._num_asked <= self._max_bytes
+        may_hold = (record >= 0) & (self._num_asked <= self._max_bytes)
         return tf.cond(
-            is_held | has_room, finish, lambda: decoder.decode(encoded, seed)
+            is_held | may_hold, finish, lambda: decoder.decode(encoded, seed)
         )
 
     def report(self, num_records: int) -> None:

@@ -3,7 +3,8 @@
 A bad record has weight 0, and another picture stands in for its own.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -65,16 +66,20 @@ class ExampleSource:
     def _call_python(
         self, function: Callable[..., Any], arguments: Sequence[Any], types: Any
     ) -> Any:
-        """Keeps the error of a job: TensorFlow passes on its text only."""
-
         def call(*arrays: np.ndarray) -> Any:
-            try:
+            with self._keeping_error():
                 return function(*arrays)
-            except errors.JobError as error:
-                self.read_error = error
-                raise
 
         return tf.numpy_function(call, arguments, types, stateful=False)
+
+    @contextlib.contextmanager
+    def _keeping_error(self) -> Iterator[None]:
+        """For what TensorFlow calls: of an error it passes on the text only."""
+        try:
+            yield
+        except errors.JobError as error:
+            self.read_error = error
+            raise
 
     def mark_undecodable(
         self, records: Iterable[int], decode: Callable[[Any, int], Any]
@@ -99,24 +104,9 @@ class ExampleSource:
             try:
                 decode(encoded[0], position)
             except tf.errors.InvalidArgumentError as error:
-                self.bad.add(record, images.describe_failure(error))
+                with self._keeping_error():
+                    self.bad.add(record, images.describe_failure(error))
         return len(self.bad) > num_known
-
-    def skip(self, record: Any) -> tuple[Any, Any, Any]:
-        """Counts a record as bad in a graph; what stands in for it, as of `read_batch`.
-
-        Args:
-            record: int64 [].
-        """
-
-        def add(number: np.ndarray) -> bool:
-            self.bad.add(int(number), "holds a picture that does not decode")
-            return True
-
-        added = self._call_python(add, [record], tf.bool)
-        with tf.control_dependencies([added]):
-            encoded, label, weight = self.read_batch(tf.reshape(record, [1]))
-        return encoded[0], label[0], weight[0]
 
     def _read(self, records: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         read = [self._read_or_none(int(record)) for record in records]

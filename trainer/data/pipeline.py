@@ -8,7 +8,6 @@ A bad record keeps its position, with weight 0. One that turns out not to decode
 its batch; `mark_undecodable` finds it, and the input is opened again at that batch.
 """
 
-import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -39,54 +38,34 @@ def _without_autotuning() -> tf.data.Options:
     return options
 
 
-@dataclasses.dataclass(frozen=True)
-class Part:
-    """What one process reads of each batch.
-
-    Attributes:
-        rows: Of the batch.
-        is_shared: Whether other processes read the rest. A batch must not fail then:
-            they would wait for it. A picture that does not decode is skipped at once.
-    """
-
-    rows: range
-    is_shared: bool = False
-
-    def decode(
-        self,
-        examples: tf.data.Dataset,
-        decode: Callable[..., Any],
-        source: ExampleSource,
-    ) -> tf.data.Dataset:
-        """Examples (encoded, label, weight, record, ...) -> `decode` of each, in order.
-
-        Args:
-            examples: What was read.
-            decode: Takes an example; fails for a picture that does not decode.
-            source: Where they are from.
-        """
-        if not self.is_shared:
-            return examples.map(decode, num_parallel_calls=environment.num_cores())
-
-        def decode_or_skip(*example: Any) -> tf.data.Dataset:
-            one = tf.data.Dataset.from_tensors(example)
-            skipped = one.map(lambda *parts: decode(*_skip(source, *parts)))
-            return one.map(decode).ignore_errors().concatenate(skipped).take(1)
-
-        return examples.interleave(
-            decode_or_skip,
-            cycle_length=READ_BATCH,
-            num_parallel_calls=environment.num_cores(),
-            deterministic=True,
-        )
+def _decode_in_batches(
+    examples: tf.data.Dataset, decode: Callable[..., Any], num_rows: int
+) -> tf.data.Dataset:
+    """Batches of what `decode` makes of each example, in order, some ahead."""
+    return (
+        examples.map(decode, num_parallel_calls=environment.num_cores())
+        .batch(num_rows, drop_remainder=True)
+        .prefetch(PREFETCHED_BATCHES)
+        .with_options(_without_autotuning())
+    )
 
 
-def _skip(
-    source: ExampleSource, _: Any, __: Any, ___: Any, record: Any, *rest: Any
-) -> Any:
-    """Counts a record as bad; what then stands in for it, in the same form."""
-    encoded, label, weight = source.skip(record)
-    return (encoded, label, weight, record, *rest)
+def _read_again(
+    open_at: Callable[[int], tf.data.Dataset],
+    mark_undecodable: Callable[[int], bool],
+    number: int,
+) -> Iterator[Any]:
+    """Yields the batches from a number on, once each, also those that fail at first."""
+    while True:
+        try:
+            for batch in open_at(number):
+                number += 1
+                yield batch
+        except tf.errors.InvalidArgumentError:
+            if not mark_undecodable(number):
+                raise
+        else:
+            return
 
 
 class TrainingInput:
@@ -102,7 +81,8 @@ class TrainingInput:
         seed: int,
         decoder: augmentation.Decoder | None = None,
         cache: DecodedCache | None = None,
-        part: Part | None = None,
+        rows: range | None = None,
+        is_shared: bool = False,
     ) -> None:
         """Opens nothing.
 
@@ -115,7 +95,9 @@ class TrainingInput:
             decoder: Of augmentation.build_decoder, for the same size; None is the
                 documented crop and flip.
             cache: Keeps what is decoded; None decodes at each epoch.
-            part: The rows of each batch that this process reads; None for all.
+            rows: Of each batch, those that this process reads; None for all.
+            is_shared: Whether other processes read the rest. No batch fails then: they
+                would wait for it.
         """
         self._source = source
         self._order = order
@@ -125,33 +107,38 @@ class TrainingInput:
         self._cache = cache
         self._batch_size = batch_size
         self._seed = seed
-        self._part = part or Part(range(batch_size))
+        self._rows = rows or range(batch_size)
+        self._is_shared = is_shared
 
-    @tf.autograph.experimental.do_not_convert
     def open(self, step: int) -> tf.data.Dataset:
         """The batches from a step on.
 
         Returns:
             Dataset of (float32 [rows, image_size, image_size, 3], 0..255, int32 [rows],
-            classes from 0, float32 [rows], 0 for bad records and else 1), with the rows
-            of `part`.
+            classes from 0, float32 [rows], 0 for bad records and else 1).
         """
-        num_rows = len(self._part.rows)
+        if not self._is_shared:
+            return self._open(step)
+        # Nothing is read ahead of it, so that a record counts as bad from the step on
+        # that found it, as in a job of one process.
+        return tf.data.Dataset.from_generator(
+            lambda: _read_again(self._open, self.mark_undecodable, step),
+            output_signature=self._open(step).element_spec,
+        ).with_options(_without_autotuning())
+
+    @tf.autograph.experimental.do_not_convert
+    def _open(self, step: int) -> tf.data.Dataset:
+        num_rows = len(self._rows)
         examples = (
             tf.data.Dataset.counter(step * num_rows, READ_BATCH)
             .map(self._read, num_parallel_calls=1)
             .unbatch()
         )
-        return (
-            self._part.decode(examples, self._decode, self._source)
-            .batch(num_rows, drop_remainder=True)
-            .prefetch(PREFETCHED_BATCHES)
-            .with_options(_without_autotuning())
-        )
+        return _decode_in_batches(examples, self._decode, num_rows)
 
     def mark_undecodable(self, step: int) -> bool:
         """Finds what made the batch of a step fail; see ExampleSource."""
-        num_rows = len(self._part.rows)
+        num_rows = len(self._rows)
         start = step * num_rows
         positions = self._locate(tf.range(start, start + num_rows, dtype=tf.int64))
 
@@ -170,16 +157,18 @@ class TrainingInput:
 
     def _locate(self, numbers: Any) -> Any:
         """Positions of the examples that this process reads, by their number."""
-        rows = self._part.rows
-        steps, offsets = numbers // len(rows), numbers % len(rows)
-        return steps * self._batch_size + rows.start + offsets
+        num_rows = len(self._rows)
+        steps, offsets = numbers // num_rows, numbers % num_rows
+        return steps * self._batch_size + self._rows.start + offsets
 
     def _decode(
         self, encoded: Any, label: Any, weight: Any, record: Any, position: Any
     ) -> Any:
         seed = self._seed_at(position)
         if self._cache:
-            pixels = self._cache.decode(self._decoder, encoded, seed, record)
+            # What stands in for a bad record is not held as that record.
+            key = tf.where(weight > 0, record, -1)
+            pixels = self._cache.decode(self._decoder, encoded, seed, key)
         else:
             pixels = self._decoder.decode(encoded, seed)
         return pixels, label, weight
@@ -212,7 +201,7 @@ class EvaluationInput:
         image_size: int,
         batch_size: int,
         num_images: int,
-        part: Part | None = None,
+        rows: range | None = None,
     ) -> None:
         """Decides which records are in which batch.
 
@@ -221,16 +210,16 @@ class EvaluationInput:
             image_size: Side in pixels.
             batch_size: Examples a batch.
             num_images: Records to take; 0, or more than there are, takes all.
-            part: The rows of each batch that this process reads; None for all.
+            rows: Of each batch, those that this process reads; None for all.
         """
         self._source = source
         self._image_size = image_size
-        self._part = part or Part(range(batch_size))
+        self._rows = rows or range(batch_size)
         selected = select_records(len(source.index), num_images)
         count = len(selected)
         self.num_batches = -(-count // batch_size)
-        rows = np.asarray(self._part.rows)
-        slots = (np.arange(self.num_batches)[:, None] * batch_size + rows).ravel()
+        starts = np.arange(self.num_batches)[:, None] * batch_size
+        slots = (starts + np.asarray(self._rows)).ravel()
         # Padding repeats the last record, so that every batch has one shape.
         self._records = selected[np.minimum(slots, count - 1)]
         self._weights = (slots < count).astype(np.float32)
@@ -241,10 +230,9 @@ class EvaluationInput:
 
         Returns:
             Dataset of (float32 [rows, image_size, image_size, 3], 0..255, int32 [rows],
-            classes from 0, float32 [rows], 1, or 0 for padding and bad records), with
-            the rows of `part`.
+            classes from 0, float32 [rows], 1, or 0 for padding and bad records).
         """
-        num_rows = len(self._part.rows)
+        num_rows = len(self._rows)
         start = batch * num_rows
         slots = (self._records[start:], self._weights[start:])
         examples = (
@@ -253,28 +241,15 @@ class EvaluationInput:
             .map(self._read, num_parallel_calls=1)
             .unbatch()
         )
-        return (
-            self._part.decode(examples, self._decode, self._source)
-            .batch(num_rows, drop_remainder=True)
-            .prefetch(PREFETCHED_BATCHES)
-            .with_options(_without_autotuning())
-        )
+        return _decode_in_batches(examples, self._decode, num_rows)
 
     def read(self) -> Iterator[Any]:
         """Yields each batch once, also if one has to be read again."""
-        num_read = 0
-        while num_read < self.num_batches:
-            try:
-                for batch in self.open(num_read):
-                    num_read += 1
-                    yield batch
-            except tf.errors.InvalidArgumentError:
-                if not self.mark_undecodable(num_read):
-                    raise
+        return _read_again(self.open, self.mark_undecodable, 0)
 
     def mark_undecodable(self, batch: int) -> bool:
         """Finds what made a batch fail; see ExampleSource."""
-        num_rows = len(self._part.rows)
+        num_rows = len(self._rows)
         start = batch * num_rows
         records = self._records[start : start + num_rows].tolist()
         return self._source.mark_undecodable(records, self._decode_image)

@@ -33,7 +33,7 @@ class Evaluation:
         *,
         scored: Sequence[Any] | None,
         agreement: Agreement,
-        part: pipeline.Part,
+        rows: range,
     ) -> None:
         """Takes what an evaluation needs.
 
@@ -44,7 +44,7 @@ class Evaluation:
             scored: What its variables are set to before each evaluation; None if it
                 is the model that training changes.
             agreement: Is checked before each batch.
-            part: The rows of each batch that this process reads.
+            rows: Of each batch, those that this process reads.
         """
         self._config = config
         self._evaluator = evaluator
@@ -54,7 +54,7 @@ class Evaluation:
             image_size=config.resolved_image_size,
             batch_size=config.resolved_eval_batch_size,
             num_images=config.num_eval_images,
-            part=part,
+            rows=rows,
         )
         self._scored = scored
         self._agreement = agreement

@@ -139,7 +139,7 @@ def _train_and_evaluate(
         if parts.evaluator.model is trainer.model
         else trainer.scored_variables,
         agreement=parts.agreement,
-        part=job_steps.part_of(parts, config.resolved_eval_batch_size),
+        rows=distribution.process_rows(parts.strategy, config.resolved_eval_batch_size),
     )
     observers: list[runner.Observer] = [shown.show]
     if events:

@@ -38,7 +38,8 @@ def build_runner(
             seed=config.seed,
             decoder=decoder,
             cache=parts.decoded_cache,
-            part=part_of(parts, config.train_batch_size),
+            rows=distribution.process_rows(parts.strategy, config.train_batch_size),
+            is_shared=not parts.team.is_alone,
         ),
         micro_batches=parts.micro_batches,
         agreement=parts.agreement,
@@ -72,16 +73,6 @@ def train(
             is_late=parts.state.budget.is_late,
         )
     if parts.decoded_cache:
-        parts.decoded_cache.report(parts.data.num_training)
+        num_good = parts.data.num_training - len(parts.data.training.bad)
+        parts.decoded_cache.report(num_good)
     return parts.trainer.num_steps_done
-
-
-def part_of(parts: JobParts, batch_size: int) -> pipeline.Part:
-    """The rows of each batch that this process reads.
-
-    Args:
-        parts: Who takes part in the job.
-        batch_size: Rows of all processes together.
-    """
-    rows = distribution.process_rows(parts.strategy, batch_size)
-    return pipeline.Part(rows, is_shared=not parts.team.is_alone)
