@@ -1,4 +1,5 @@
 import os
+import signal
 
 import pytest
 
@@ -10,6 +11,10 @@ with environment.importing_tensorflow():
     from tests.gcs import bucket, gcs_proxy
     from tests.jobs import data_dir
     from tests.saved_models import colour_model_dir
+
+# A shell that starts the tests in the background has Ctrl-C ignored, also for the
+# processes that they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 __all__ = ["bucket", "colour_model_dir", "data_dir", "finished_job", "gcs_proxy"]
 
