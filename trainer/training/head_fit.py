@@ -23,7 +23,8 @@ from trainer.training.interruption import Interruption
 from trainer.training.progress import format_secs
 
 MAX_IMAGES = 10_000
-# The loss is convex; these bring it to its minimum but for a few percent.
+# The loss is convex; these bring it to its minimum but for a few percent. Where it
+# stops depends on rounding (docs/adr/0021-fine-tuning.md).
 NUM_STEPS = 300
 LEARNING_RATE = 0.01
 WEIGHT_DECAY = 0.001
