@@ -78,7 +78,7 @@ def test_two_processes_lose_one_resume_and_end_with_the_model_of_one(
         codes, logs = clusters.finish(processes)
     assert codes == [0, 0], logs
     assert all("resume | step 3 from" in log for log in logs)
-    # Neither fails a step of both.
+    # The cut-off picture was met, and ended neither.
     skipped = f"{data_dir}/train-00002-of-00002.tfrecord, record 0 (byte 12) holds a"
     assert any(skipped in log for log in [killed_log, *logs])
     assert not (tmp_path / "worker").exists()

@@ -207,6 +207,28 @@ def test_a_record_is_bad_from_the_step_on_that_found_it(tmp_path):
         assert len(source.bad) == num_skipped
 
 
+def test_a_record_of_which_another_process_tells_once_it_is_read_is_skipped(tmp_path):
+    good = pictures.encode(pictures.draw(20, 20))
+    encoded = [good] * 4 + [b"no picture"]
+    records = [pictures.example(one, 1 + label) for label, one in enumerate(encoded)]
+    source = open_source(tmp_path / "train-0", records)
+    inputs = pipeline.TrainingInput(
+        source,
+        lambda positions: positions % 5,
+        image_size=8,
+        batch_size=1,
+        seed=0,
+        is_shared=True,
+    )
+    batches = iter(inputs.open(0))
+    next(batches)
+    # By now more is read, with the weights of before.
+    time.sleep(0.2)
+    source.bad.add(4, "is bad")
+    weights = [int(next(batches)[2][0]) for _ in range(9)]
+    assert weights == [1, 1, 1, 0, 1, 1, 1, 1, 0]
+
+
 def test_a_cache_does_not_hold_what_stands_in_for_a_bad_record(tmp_path, caplog):
     caplog.set_level(logging.INFO)
     source = write_undecodable(tmp_path / "train-0")

@@ -51,18 +51,22 @@ def _decode_in_batches(
 
 
 def _read_again(
+    source: ExampleSource,
     open_at: Callable[[int], tf.data.Dataset],
     mark_undecodable: Callable[[int], bool],
     number: int,
 ) -> Iterator[Any]:
     """Yields the batches from a number on, once each, also those that fail at first."""
     while True:
+        num_known = len(source.bad)
         try:
             for batch in open_at(number):
                 number += 1
                 yield batch
         except tf.errors.InvalidArgumentError:
-            if not mark_undecodable(number):
+            mark_undecodable(number)
+            # Another process may have told of the record since it was read.
+            if len(source.bad) == num_known:
                 raise
         else:
             return
@@ -122,7 +126,7 @@ class TrainingInput:
         # Nothing is read ahead of it, so that a record counts as bad from the step on
         # that found it, as in a job of one process.
         return tf.data.Dataset.from_generator(
-            lambda: _read_again(self._open, self.mark_undecodable, step),
+            lambda: _read_again(self._source, self._open, self.mark_undecodable, step),
             output_signature=self._open(step).element_spec,
         ).with_options(_without_autotuning())
 
@@ -245,7 +249,7 @@ class EvaluationInput:
 
     def read(self) -> Iterator[Any]:
         """Yields each batch once, also if one has to be read again."""
-        return _read_again(self.open, self.mark_undecodable, 0)
+        return _read_again(self._source, self.open, self.mark_undecodable, 0)
 
     def mark_undecodable(self, batch: int) -> bool:
         """Finds what made a batch fail; see ExampleSource."""
