@@ -5,7 +5,8 @@
 Images a second, decoded to batches of one size. `ours` is the input of a training job;
 `tf.data` is interleave, TFRecordDataset and shuffle before the same decoding; `ceiling`
 is libjpeg-turbo's decoding of the same random windows and OpenCV's bicubic resize in a
-process a core, nothing else; `whole pictures` the same without windows. `ours kept` is
+process a core, nothing else; `float32 ceiling` the same with OpenCV's resize of
+float32, the type that networks read; `whole pictures` without windows. `ours kept` is
 the input of a job with --cache_decoded after an epoch, when it holds all pictures.
 `ours raw` and `tf.data raw` read and shuffle only.
 
@@ -15,6 +16,7 @@ thin layer over the library, does.
 """
 
 import argparse
+import functools
 import glob
 import multiprocessing
 import os
@@ -34,6 +36,7 @@ PHOTO_MODES = {
     "ours kept": "tf.data",
     "tf.data": "",
     "ceiling": "",
+    "float32 ceiling": "",
     "whole pictures": "",
     "ours raw": "tf.data raw",
     "tf.data raw": "",
@@ -83,8 +86,9 @@ def _compare(flags: argparse.Namespace, argv: Sequence[str]) -> None:
     for mode, speeds in found.items():
         base = PHOTO_MODES[mode]
         to_base = f"{medians[mode] / medians[base]:.2f}" if base else ""
-        is_decoded = mode in ("ours", "ours kept")
-        to_ceiling = f"{medians[mode] / medians['ceiling']:.2f}" if is_decoded else ""
+        to_ceiling = ""
+        if mode in ("ours", "ours kept", "float32 ceiling"):
+            to_ceiling = f"{medians[mode] / medians['ceiling']:.2f}"
         print(
             f"| {mode} | {medians[mode]:,.0f} | {_spread(speeds)} | {to_base} | "
             f"{to_ceiling} |"
@@ -191,24 +195,22 @@ def _measure_tf_data_raw(flags: argparse.Namespace) -> float:
     return _count((len(batch[1]) for batch in batches), flags.seconds)
 
 
-def _measure_ceiling(flags: argparse.Namespace) -> float:
-    return _decode_on_all_cores(flags, has_windows=True)
-
-
-def _measure_whole_pictures(flags: argparse.Namespace) -> float:
-    return _decode_on_all_cores(flags, has_windows=False)
-
-
-def _decode_on_all_cores(flags: argparse.Namespace, *, has_windows: bool) -> float:
+def _decode_on_all_cores(
+    flags: argparse.Namespace, *, has_windows: bool = True, dtype: str = "uint8"
+) -> float:
     """A process a core, each of which decodes and resizes all that it is given."""
     num_processes = os.cpu_count() or 1
     context = multiprocessing.get_context("spawn")
     with context.Pool(num_processes) as pool:
-        arguments = (flags, has_windows)
+        arguments = (flags, has_windows, dtype)
         return sum(pool.starmap(decode_alone, [arguments] * num_processes))
 
 
-def decode_alone(flags: argparse.Namespace, has_windows: bool) -> float:  # noqa: FBT001
+def decode_alone(
+    flags: argparse.Namespace,
+    has_windows: bool,  # noqa: FBT001
+    dtype: str,
+) -> float:
     """Images a second that one process decodes and resizes, in one thread."""
     import cv2
     import tensorflow as tf
@@ -218,8 +220,8 @@ def decode_alone(flags: argparse.Namespace, has_windows: bool) -> float:  # noqa
     cv2.setNumThreads(1)
     size = (flags.image_size, flags.image_size)
     pictures = []
-    for number, encoded in enumerate(_load_encoded(flags.training_data_path)):
-        window = _draw_window(tf.io.extract_jpeg_shape(encoded), number)
+    for number, encoded in enumerate(load_encoded(flags.training_data_path)):
+        window = draw_window(tf.io.extract_jpeg_shape(encoded), number)
         pictures.append((tf.constant(encoded), window))
 
     def decode() -> Iterator[int]:
@@ -229,7 +231,8 @@ def decode_alone(flags: argparse.Namespace, has_windows: bool) -> float:  # noqa
                     pixels = tf.image.decode_and_crop_jpeg(encoded, window, channels=3)
                 else:
                     pixels = tf.io.decode_jpeg(encoded, channels=3)
-                cv2.resize(pixels.numpy(), size, interpolation=cv2.INTER_CUBIC)
+                typed = pixels.numpy().astype(dtype, copy=False)
+                cv2.resize(typed, size, interpolation=cv2.INTER_CUBIC)
                 yield 1
 
     return _count(decode(), flags.seconds)
@@ -247,7 +250,7 @@ def _measure_ours_kept(flags: argparse.Namespace) -> float:
     return _count((len(batch[1]) for batch in batches), flags.seconds)
 
 
-def _draw_window(shape: Any, number: Any) -> Any:
+def draw_window(shape: Any, number: Any) -> Any:
     """A window as training draws them: int32 [4], top, left, height, width."""
     import tensorflow as tf
 
@@ -266,7 +269,8 @@ def _draw_window(shape: Any, number: Any) -> Any:
     return tf.concat([begin[:2], size[:2]], axis=0)
 
 
-def _load_encoded(pattern: str, most: int = 500) -> list[bytes]:
+def load_encoded(pattern: str, most: int = 500) -> list[bytes]:
+    """The pictures of the first records."""
     import tensorflow as tf
 
     from trainer.data import examples, tfrecord
@@ -284,8 +288,9 @@ MEASUREMENTS: dict[str, Callable[[argparse.Namespace], float]] = {
     "ours": _measure_ours,
     "ours kept": _measure_ours_kept,
     "tf.data": _measure_tf_data,
-    "ceiling": _measure_ceiling,
-    "whole pictures": _measure_whole_pictures,
+    "ceiling": _decode_on_all_cores,
+    "float32 ceiling": functools.partial(_decode_on_all_cores, dtype="float32"),
+    "whole pictures": functools.partial(_decode_on_all_cores, has_windows=False),
     "ours raw": _measure_ours_raw,
     "tf.data raw": _measure_tf_data_raw,
 }

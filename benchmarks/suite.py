@@ -5,7 +5,8 @@
 
 Takes hours on two cores, on which nothing else should run. Each section takes its place
 on the page as soon as it has run, with the machine and the commit, and the others stay
-as they are, so the suite can run in parts.
+as they are, so the suite can run in parts. What the same command printed on another
+processor stays as well.
 """
 
 import argparse
@@ -26,10 +27,10 @@ PLOT = turns.ROOT / "docs" / "growth.png"
 HEADING = "## "
 INTRODUCTION = """# Benchmarks
 
-Each section is what the command beside it printed; `make benchmark` runs them all and
-writes this page. Kinds of processes take turns on the same machine, figures are medians
-over the rounds, and ratios are those of medians of one run. Peers are installed from
-locks in `benchmarks/peers`.
+Each section is what the command in it printed, the latest processor first; `make
+benchmark` runs them all and writes this page. Kinds of processes take turns on the same
+machine, figures are medians over the rounds, and ratios are those of medians of one
+run. Peers are installed from locks in `benchmarks/peers`.
 """
 
 
@@ -115,6 +116,13 @@ SECTIONS = {
         "Target: 90 % of the ceiling. `ours kept` is with --cache_decoded.",
         ("input.py", FILES, "--rounds=3", "--seconds=6"),
     ),
+    "input-parts": Section(
+        "What a training picture costs",
+        "One core, at 224 pixels. The ceiling is the first line and OpenCV's resize to "
+        "uint8, which networks do not read; why TensorFlow's resize stays is in "
+        "[ADR 34](adr/0034-input.md).",
+        ("input_parts.py", FILES),
+    ),
     "records": Section(
         "The index of a million records", "", ("records.py", "--rounds=1")
     ),
@@ -151,7 +159,9 @@ def main(argv: Sequence[str]) -> int:
     flags.work_dir.mkdir(parents=True, exist_ok=True)
     for name in flags.sections.split(","):
         section = SECTIONS[name]
-        found = _read_page() | {section.title: _run(section, flags)}
+        found = _read_page()
+        before = found.get(section.title, "")
+        found[section.title] = _run(section, flags, before)
         titles = [one.title for one in SECTIONS.values() if one.title in found]
         parts = [INTRODUCTION, *(f"{HEADING}{one}\n{found[one]}" for one in titles)]
         PAGE.write_text("\n".join(parts))
@@ -183,8 +193,8 @@ def _read_page() -> dict[str, str]:
     return dict(part.split("\n", 1) for part in parts)
 
 
-def _run(section: Section, flags: argparse.Namespace) -> str:
-    """What the page says of a section."""
+def _run(section: Section, flags: argparse.Namespace, before: str) -> str:
+    """What the page says of a section, where `before` stood."""
     filled = _fill(section, flags)
     script, *options = (one.format(**filled) for one in section.command)
     print(f"running {script} {' '.join(options)}", file=sys.stderr)
@@ -197,11 +207,22 @@ def _run(section: Section, flags: argparse.Namespace) -> str:
         check=True,
     )
     command = " ".join(section.command).format(**SHOWN)
+    command = f"    python benchmarks/{command}\n"
     text = f"{section.text}\n\n" if section.text else ""
-    return (
-        f"\n{text}    python benchmarks/{command}\n\n"
-        f"Commit {described.stdout.strip()}. {printed.strip()}\n"
-    )
+    latest = f"Commit {described.stdout.strip()}. {printed.strip()}\n"
+    others = _list_others(before) if command in before else []
+    return "\n".join([f"\n{text}{command}", latest, *others])
+
+
+def _list_others(before: str) -> list[str]:
+    """What other processors printed."""
+    here = turns.describe_processor()
+    _, *found = before.split("\nCommit ")
+    return [
+        f"Commit {one.rstrip()}\n"
+        for one in found
+        if here not in one.partition("\n")[0]
+    ]
 
 
 def _fill(section: Section, flags: argparse.Namespace) -> dict[str, Any]:

@@ -67,7 +67,10 @@ def describe_processor() -> str:
     generation = ZEN.get((facts.get("cpu family"), "avx512f" in facts.get("flags", "")))
     if facts.get("vendor_id") == "AuthenticAMD" and generation:
         name += f" ({generation})"
-    return f"{name} {'with' if has_bfloat16() else 'without'} AVX512-BF16"
+    if not has_bfloat16():
+        return f"{name} without AVX512-BF16"
+    has_amx = "amx_bf16" in facts.get("flags", "").split()
+    return f"{name} with AVX512-BF16{' and AMX' if has_amx else ''}"
 
 
 def has_bfloat16() -> bool:
