@@ -8,6 +8,8 @@ from trainer.models import convolution
 CASES = [
     (1, 1, "SAME"),
     (1, 2, "SAME"),
+    (1, 2, "VALID"),
+    (1, 3, "SAME"),
     (3, 1, "SAME"),
     (3, 2, "SAME"),
     (3, 2, "VALID"),
@@ -49,32 +51,59 @@ def test_gradients_are_tensorflows(
         np.testing.assert_allclose(one, other, atol=1e-4)
 
 
-@pytest.mark.parametrize(
-    ("kernel_size", "side", "cpu_flags", "expected"),
-    [
-        (3, 14, {"avx2"}, True),
-        (3, 15, {"avx2"}, False),
-        (1, 7, {"avx2"}, True),
-        (1, 8, {"avx2"}, False),
-        (3, 14, {"avx2", "avx512f"}, False),
-    ],
-)
-def test_products_derive_by_small_pictures(
-    monkeypatch, kernel_size, side, cpu_flags, expected
-):
-    monkeypatch.setattr(environment, "cpu_flags", lambda: frozenset(cpu_flags))
-    monkeypatch.setattr(environment, "has_onednn", lambda: True)
+ZEN_3 = frozenset({"avx2"})
+ZEN_4 = ZEN_3 | {"avx512f", "avx512_bf16"}
+XEON_WITH_AMX = ZEN_4 | {"amx_bf16"}
+
+
+def list_kinds_of_ops(side, kernel_size, dtype=tf.float32, **options):
+    """Kinds of the operations of a convolution and its gradients."""
 
     @tf.function
     def run(inputs, kernel):
         return differentiate(
-            lambda *both: convolution.convolve(*both, strides=1, padding="SAME"),
-            *(inputs, kernel),
+            lambda *both: convolution.convolve(*both, **options), inputs, kernel
         )
 
-    graph = run.get_concrete_function(*draw(side, kernel_size)).graph
-    kinds = {operation.type for operation in graph.get_operations()}
+    graph = run.get_concrete_function(*draw(side, kernel_size, dtype)).graph
+    return {operation.type for operation in graph.get_operations()}
+
+
+@pytest.mark.parametrize(
+    ("kernel_size", "side", "cpu_flags", "dtype", "expected"),
+    [
+        (3, 14, ZEN_3, tf.float32, True),
+        (3, 15, ZEN_3, tf.float32, False),
+        (1, 7, ZEN_3, tf.float32, True),
+        (1, 8, ZEN_3, tf.float32, False),
+        (3, 14, ZEN_4, tf.float32, False),
+        (3, 14, ZEN_4, tf.bfloat16, True),
+        (1, 15, ZEN_4, tf.bfloat16, False),
+        (3, 12, XEON_WITH_AMX, tf.bfloat16, True),
+        (3, 13, XEON_WITH_AMX, tf.bfloat16, False),
+        (1, 56, XEON_WITH_AMX, tf.bfloat16, True),
+        (1, 57, XEON_WITH_AMX, tf.bfloat16, False),
+        (1, 7, XEON_WITH_AMX, tf.float32, False),
+    ],
+)
+def test_products_derive_by_small_pictures(
+    monkeypatch, kernel_size, side, cpu_flags, dtype, expected
+):
+    monkeypatch.setattr(environment, "cpu_flags", lambda: cpu_flags)
+    monkeypatch.setattr(environment, "has_onednn", lambda: True)
+    kinds = list_kinds_of_ops(side, kernel_size, dtype, strides=1, padding="SAME")
     assert ("Conv2DBackpropFilter" not in kinds) is expected
+
+
+@pytest.mark.parametrize("padding", ["SAME", "VALID"])
+@pytest.mark.parametrize("side", [8, 9])
+def test_a_strided_kernel_of_one_pixel_needs_no_strides(monkeypatch, padding, side):
+    monkeypatch.setattr(environment, "cpu_flags", lambda: ZEN_3)
+    monkeypatch.setattr(environment, "has_onednn", lambda: True)
+    kinds = list_kinds_of_ops(side, 1, strides=2, padding=padding)
+    assert "MatMul" in kinds
+    # Needed where there are strides.
+    assert not kinds & {"ExtractImagePatches", "Conv2DBackpropFilter"}
 
 
 @pytest.mark.parametrize(("kernel_size", "strides", "padding"), CASES)
