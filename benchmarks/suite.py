@@ -199,19 +199,31 @@ def _run(section: Section, flags: argparse.Namespace, before: str) -> str:
     script, *options = (one.format(**filled) for one in section.command)
     print(f"running {script} {' '.join(options)}", file=sys.stderr)
     printed = _call(f"benchmarks/{script}", *options)
-    described = subprocess.run(
-        ["git", "describe", "--always", "--dirty"],
+    command = " ".join(section.command).format(**SHOWN)
+    command = f"    python benchmarks/{command}\n"
+    text = f"{section.text}\n\n" if section.text else ""
+    latest = f"Commit {_name_commit()}. {printed.strip()}\n"
+    others = _list_others(before) if command in before else []
+    return "\n".join([f"\n{text}{command}", latest, *others])
+
+
+def _name_commit() -> str:
+    """The commit, and whether files differ from it that no section has written."""
+    commit = _git("describe", "--always")
+    written = [f":!{path.relative_to(turns.ROOT)}" for path in (PAGE, PLOT)]
+    return f"{commit}-dirty" if _git("status", "--porcelain", *written) else commit
+
+
+def _git(*arguments: str) -> str:
+    """What git prints, without the last line's end."""
+    done = subprocess.run(
+        ["git", *arguments],
         cwd=turns.ROOT,
         stdout=subprocess.PIPE,
         text=True,
         check=True,
     )
-    command = " ".join(section.command).format(**SHOWN)
-    command = f"    python benchmarks/{command}\n"
-    text = f"{section.text}\n\n" if section.text else ""
-    latest = f"Commit {described.stdout.strip()}. {printed.strip()}\n"
-    others = _list_others(before) if command in before else []
-    return "\n".join([f"\n{text}{command}", latest, *others])
+    return done.stdout.rstrip()
 
 
 def _list_others(before: str) -> list[str]:
