@@ -1,6 +1,6 @@
 """Convolution whose gradients are fast on a CPU.
 
-Two of oneDNN's kernels fall behind what the same processor does otherwise, so the sum
+Some of oneDNN's kernels fall behind what the same processor does otherwise, so the sum
 they compute is stated in another form there (docs/adr/0003-convolution-gradients.md).
 """
 
