@@ -58,18 +58,23 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "--training_data_path", required=True, help="glob of TFRecord files"
-    )
-    parser.add_argument(
-        "--image_size", type=int, default=224, help="side of the output in pixels"
-    )
+    add_flags(parser)
     parser.add_argument("--rounds", type=int, default=3, help="processes of each kind")
     parser.add_argument(
         "--seconds", type=float, default=15, help="length of one measurement"
     )
     parser.add_argument("--measure", help=argparse.SUPPRESS)
     return parser.parse_args(argv)
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """What is read, and how large it becomes."""
+    parser.add_argument(
+        "--training_data_path", required=True, help="glob of TFRecord files"
+    )
+    parser.add_argument(
+        "--image_size", type=int, default=224, help="side of the output in pixels"
+    )
 
 
 def _compare(flags: argparse.Namespace, argv: Sequence[str]) -> None:

@@ -39,12 +39,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "--training_data_path", required=True, help="glob of TFRecord files"
-    )
-    parser.add_argument(
-        "--image_size", type=int, default=224, help="side of the output in pixels"
-    )
+    input_benchmark.add_flags(parser)
     parser.add_argument("--rounds", type=int, default=7, help="passes over the files")
     return parser.parse_args(argv)
 

@@ -12,11 +12,11 @@ import tensorflow as tf
 from trainer import environment
 
 # Up to this side of the output, matrix products compute the gradient of the kernel up
-# to nine times as fast as the convolution's own kernel: of wide kernels, and of kernels
-# of one pixel. By bfloat16 on AMX, by bfloat16, and by float32 without AVX-512.
-MAX_SIDES_ON_AMX = (12, 56)
+# to nine times as fast as the convolution's own kernel. The first side is that of wide
+# kernels, the second that of kernels of one pixel.
+MAX_SIDES_IN_BFLOAT16_ON_AMX = (12, 56)
 MAX_SIDES_IN_BFLOAT16 = (14, 14)
-MAX_SIDES_WITHOUT_AVX512 = (14, 7)
+MAX_SIDES_IN_FLOAT32_WITHOUT_AVX512 = (14, 7)
 
 
 class Conv2D(keras.layers.Layer):
@@ -134,8 +134,7 @@ def _multiply_pixels(inputs: Any, kernel: Any) -> Any:
 def _skip(inputs: Any, strides: int) -> Any:
     """Every `strides`-th pixel of each row and column, the first among them.
 
-    A slice of pixels that lie in blocks is five times as fast as one with strides, and
-    so is its gradient.
+    A slice of pixels that lie in blocks is several times as fast as one with strides.
     """
     _, height, width, num_channels = inputs.shape
     rows, columns = -(-height // strides), -(-width // strides)
@@ -195,11 +194,11 @@ def _kernel_gradient(
 def _max_side_for_products(dtype: Any, kernel_size: int) -> int:
     if dtype == tf.bfloat16:
         has_amx = "amx_bf16" in environment.cpu_flags()
-        sides = MAX_SIDES_ON_AMX if has_amx else MAX_SIDES_IN_BFLOAT16
+        sides = MAX_SIDES_IN_BFLOAT16_ON_AMX if has_amx else MAX_SIDES_IN_BFLOAT16
     elif _has_avx512() or not environment.has_onednn():
         return 0
     else:
-        sides = MAX_SIDES_WITHOUT_AVX512
+        sides = MAX_SIDES_IN_FLOAT32_WITHOUT_AVX512
     return sides[kernel_size == 1]
 
 
