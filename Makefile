@@ -18,13 +18,17 @@ LOCK_IMAGE := $(LOCK) --extra beam --extra serve --extra tune --excludes require
 help:  ## Print this list
 	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
 
-setup: $(VENV)/ready  ## Make .venv with everything that is needed, from the lock file
+setup: $(VENV)/ready $(VENV)/kernels  ## Make .venv with everything that is needed, from the lock file
 
 $(VENV)/ready: requirements/dev.txt
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12) and "Python 3.11 or 3.12 is needed, this is " + sys.version.split()[0] + "; give another one as: make PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/dev.txt
 	@touch $@
+
+# Without a compiler all works as well, so it is said and no more.
+$(VENV)/kernels: $(VENV)/ready scripts/build_kernels.py $(wildcard trainer/data/kernels/*.h trainer/data/kernels/*.cc)
+	@$(BIN)/python scripts/build_kernels.py && touch $@ || true
 
 smoke: setup  ## Make a small real data set, convert, train, export, predict: 2 to 7 minutes
 	rm -rf smoke
@@ -79,4 +83,4 @@ lock:  ## Resolve requirements/*.txt and benchmarks/peers/*.txt anew; needs uv
 	$(LOCK) --output-file benchmarks/peers/models.txt benchmarks/peers/models.in
 
 clean:  ## Remove .venv, caches and what smoke wrote
-	rm -rf $(VENV) smoke build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) smoke build trainer/data/kernels/*.so .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -33,7 +33,10 @@ setuptools.setup(
     long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     python_requires=">=3.11,<3.13",
-    package_data={"trainer.serving.server": ["page.html"]},
+    package_data={
+        "trainer.data.kernels": ["*.h", "*.cc", "*.so"],
+        "trainer.serving.server": ["page.html"],
+    },
     packages=setuptools.find_packages(include=["trainer", "trainer.*"]),
     install_requires=[
         "absl-py>=2.3,<3",

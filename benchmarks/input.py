@@ -3,12 +3,13 @@
     python benchmarks/input.py --training_data_path='data/train-*.tfrecord'
 
 Images a second, decoded to batches of one size. `ours` is the input of a training job;
-`tf.data` is interleave, TFRecordDataset and shuffle before the same decoding; `ceiling`
-is libjpeg-turbo's decoding of the same random windows and OpenCV's bicubic resize in a
-process a core, nothing else; `float32 ceiling` the same with OpenCV's resize of
-float32, the type that networks read; `whole pictures` without windows. `ours kept` is
-the input of a job with --cache_decoded after an epoch, when it holds all pictures.
-`ours raw` and `tf.data raw` read and shuffle only.
+`without kernels` the same where those of trainer/data/kernels were not compiled; `ours
+kept` with --cache_decoded after an epoch, when it holds all pictures. `tf.data` is
+interleave, TFRecordDataset and shuffle before the same decoding by TensorFlow's
+kernels. `ceiling` is libjpeg-turbo's decoding of the same random windows and OpenCV's
+bicubic resize in a process a core, nothing else; `float32 ceiling` the same with
+OpenCV's resize of float32, the type that networks read; `whole pictures` without
+windows. `ours raw` and `tf.data raw` read and shuffle only.
 
 The ceilings call libjpeg-turbo through TensorFlow's kernel, which has the one function
 that decodes windows. Of whole pictures it decodes as many a second as simplejpeg, a
@@ -34,6 +35,7 @@ SHUFFLE_BUFFER = 1024
 PHOTO_MODES = {
     "ours": "tf.data",
     "ours kept": "tf.data",
+    "without kernels": "tf.data",
     "tf.data": "",
     "ceiling": "",
     "float32 ceiling": "",
@@ -92,7 +94,7 @@ def _compare(flags: argparse.Namespace, argv: Sequence[str]) -> None:
         base = PHOTO_MODES[mode]
         to_base = f"{medians[mode] / medians[base]:.2f}" if base else ""
         to_ceiling = ""
-        if mode in ("ours", "ours kept", "float32 ceiling"):
+        if mode in ("ours", "ours kept", "without kernels", "float32 ceiling"):
             to_ceiling = f"{medians[mode] / medians['ceiling']:.2f}"
         print(
             f"| {mode} | {medians[mode]:,.0f} | {_spread(speeds)} | {to_base} | "
@@ -130,6 +132,17 @@ def _measure_ours(flags: argparse.Namespace) -> float:
     return _count((len(batch[1]) for batch in batches), flags.seconds)
 
 
+def _measure_without_kernels(flags: argparse.Namespace) -> float:
+    _leave_kernels_out()
+    return _measure_ours(flags)
+
+
+def _leave_kernels_out() -> None:
+    from trainer.data.kernels import library
+
+    library.load = lambda: None
+
+
 def _open_training(flags: argparse.Namespace, cache: Any = None) -> Iterator[Any]:
     from trainer.data import order, pipeline
 
@@ -148,17 +161,16 @@ def _open_training(flags: argparse.Namespace, cache: Any = None) -> Iterator[Any
 def _measure_ours_raw(flags: argparse.Namespace) -> float:
     import tensorflow as tf
 
-    from trainer.data import order, pipeline
+    from trainer.data import order
 
     source = _open_source(flags.training_data_path)
     globally = order.build_global_order(len(source.index), seed=0)
-    size = pipeline.READ_BATCH
 
     def read(start: Any) -> Any:
-        positions = start + tf.range(size, dtype=tf.int64)
+        positions = start + tf.range(BATCH_SIZE, dtype=tf.int64)
         return source.read_batch(globally(positions))[1]
 
-    batches = tf.data.Dataset.counter(0, size).map(read, num_parallel_calls=1)
+    batches = tf.data.Dataset.counter(0, BATCH_SIZE).map(read, num_parallel_calls=1)
     return _count((len(batch) for batch in batches.prefetch(2)), flags.seconds)
 
 
@@ -177,6 +189,8 @@ def _measure_tf_data(flags: argparse.Namespace) -> float:
 
     from trainer.data import examples, images
 
+    _leave_kernels_out()
+
     def decode(serialized: Any, number: Any) -> Any:
         encoded, labels = examples.parse_batch(serialized[tf.newaxis])
         seed = tf.stack([tf.constant(0, tf.int64), number])
@@ -193,10 +207,10 @@ def _measure_tf_data(flags: argparse.Namespace) -> float:
 
 
 def _measure_tf_data_raw(flags: argparse.Namespace) -> float:
-    from trainer.data import examples, pipeline
+    from trainer.data import examples
 
     records = _read_with_tf_data(flags.training_data_path)
-    batches = records.batch(pipeline.READ_BATCH).map(examples.parse_batch).prefetch(2)
+    batches = records.batch(BATCH_SIZE).map(examples.parse_batch).prefetch(2)
     return _count((len(batch[1]) for batch in batches), flags.seconds)
 
 
@@ -292,6 +306,7 @@ def _spread(values: Sequence[float]) -> str:
 MEASUREMENTS: dict[str, Callable[[argparse.Namespace], float]] = {
     "ours": _measure_ours,
     "ours kept": _measure_ours_kept,
+    "without kernels": _measure_without_kernels,
     "tf.data": _measure_tf_data,
     "ceiling": _decode_on_all_cores,
     "float32 ceiling": functools.partial(_decode_on_all_cores, dtype="float32"),

@@ -51,16 +51,33 @@ def _list_parts(
     import cv2
     import tensorflow as tf
 
+    from trainer.data.kernels import library
+
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     cv2.setNumThreads(1)
     size = (flags.image_size, flags.image_size)
+    kernels = library.load()
+    if kernels is None:
+        sys.exit("The kernels of the input are not compiled: make setup")
 
     def decode(encoded: Any, window: Any) -> Any:
         return tf.image.decode_and_crop_jpeg(encoded, window, channels=3)
 
     def resize(pixels: Any) -> Any:
         return tf.raw_ops.ResizeBicubic(images=pixels[tf.newaxis], size=size)[0]
+
+    def resize_by_kernel(pixels: Any) -> Any:
+        return kernels.trainer_resize_window(pixels, True, image_size=flags.image_size)
+
+    def do_all_by_kernel(encoded: Any, windows: Any, are_mirrored: Any) -> Any:
+        return kernels.trainer_decode_jpeg_windows(
+            encoded,
+            windows,
+            are_mirrored,
+            image_size=flags.image_size,
+            num_threads=1,
+        )
 
     def resize_with_opencv(pixels: Any) -> Any:
         return cv2.resize(pixels, size, interpolation=cv2.INTER_CUBIC)
@@ -79,7 +96,17 @@ def _list_parts(
         ([pixels for (pixels,) in resized[number::NUM_BATCHES]],)
         for number in range(NUM_BATCHES)
     ]
+    batches_of_bytes = [
+        (
+            tf.stack([picture for picture, _ in encoded[number::NUM_BATCHES]]),
+            tf.stack([window for _, window in encoded[number::NUM_BATCHES]]),
+            [True, False] * (input_benchmark.BATCH_SIZE // 2),
+        )
+        for number in range(NUM_BATCHES)
+    ]
     return [
+        ("our kernel: all of it, in batches", do_all_by_kernel, batches_of_bytes),
+        ("our kernel: resize and mirror", resize_by_kernel, decoded),
         ("decode a window", decode, encoded),
         ("resize it (TensorFlow, to float32)", resize, decoded),
         ("mirror it, every other one", lambda one: tf.reverse(one, [1]), resized[::2]),

@@ -1,5 +1,6 @@
 #!/bin/sh
-# install_packages LOCK: what LOCK pins, into /opt/venv, without what no job needs.
+# install_packages LOCK: what LOCK pins, into /opt/venv, without what no job needs;
+# TensorFlow's headers into /opt/include.
 # For the Dockerfile.
 set -eu
 
@@ -15,8 +16,8 @@ install --only-binary :all: --requirement /tmp/wheels.txt
 install --no-build-isolation --requirement /tmp/source.txt
 
 packages=$(echo /opt/venv/lib/python3*/site-packages)
-# Headers to build TensorFlow extensions with; there is no compiler in the image.
-rm -rf "$packages/tensorflow/include"
+# Headers, for the kernels that are compiled next; there is no compiler in the image.
+mv "$packages/tensorflow/include" /opt/include
 # Nothing but tests of the packages themselves.
 find "$packages" -type d -name tests -prune -exec rm -rf {} +
 find "$packages/apache_beam" -name '*_test.py' -delete

@@ -43,6 +43,10 @@ import importlib.metadata
 for one in importlib.metadata.distributions():
     print(one.name.lower().replace("_", "-").replace(".", "-"), one.version)
 """
+KERNELS = """
+from trainer.data.kernels import library
+print(library.load().trainer_decode_jpeg_windows.__name__)
+"""
 UNCOMPILED = """
 import importlib.util, pathlib
 for path in pathlib.Path("/app").rglob("*.py"):
@@ -53,6 +57,10 @@ for path in pathlib.Path("/app").rglob("*.py"):
 
 def run_python(image, code):
     return image.run_ok("-c", code, entrypoint="python").splitlines()
+
+
+def test_the_kernels_of_the_input_are_compiled_and_load(image):
+    assert run_python(image, KERNELS)[-1] == "trainer_decode_jpeg_windows"
 
 
 def test_it_says_what_it_is_and_runs_the_trainer_as_process_1(image):

@@ -51,6 +51,12 @@ def decode_for_training(encoded):
     return images.decode_for_training(encoded, [1, 2], image_size=SIDE)
 
 
+@tf.function(input_signature=[tf.TensorSpec([], tf.string)])
+def decode_in_a_batch(encoded):
+    batch, seeds = tf.fill([2], encoded), tf.constant([[1, 2], [3, 4]], tf.int64)
+    return images.decode_batch_for_training(batch, seeds, image_size=SIDE)
+
+
 def decode_at_once(encoded):
     """As a record is looked at that made its batch fail."""
     return images.decode_for_evaluation(tf.constant(encoded), image_size=SIDE)
@@ -59,7 +65,12 @@ def decode_at_once(encoded):
 @hypothesis.given(mutations.damaged(ORIGINALS))
 @mutations.in_time
 def test_training_and_evaluation(encoded):
-    for decode in (decode_for_evaluation, decode_for_training, decode_at_once):
+    for decode in (
+        decode_for_evaluation,
+        decode_for_training,
+        decode_in_a_batch,
+        decode_at_once,
+    ):
         try:
             pixels = decode(encoded)
         except tf.errors.InvalidArgumentError as error:

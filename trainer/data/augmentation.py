@@ -30,14 +30,16 @@ class Decoder(NamedTuple):
     """What makes a picture out of its bytes: at once, or in two parts, with equal bits.
 
     Attributes:
-        decode: Encoded picture, string [], and its seed, int64 [2] -> float32 [side,
-            side, 3], 0..255.
+        decode_batch: Encoded pictures, string [batch], and their seeds, int64 [batch,
+            2] -> float32 [batch, side, side, 3], 0..255.
+        decode: The same for one, string [] and int64 [2] -> float32 [side, side, 3].
         prepare: The part without chance, encoded picture -> pixels of `dtype`, which
             takes longer where the rest needs only some of them.
         finish: The rest, pixels and seed -> as of `decode`.
         dtype: Of what `prepare` makes.
     """
 
+    decode_batch: Callable[[Any, Any], Any]
     decode: Callable[[Any, Any], Any]
     prepare: Callable[[Any], Any]
     finish: Callable[[Any, Any], Any]
@@ -94,6 +96,7 @@ def build_decoder(
         return _build_fixed_decoder(image_size)
     crop: dict[str, Any] = {"image_size": image_size, "min_area": min_area}
     standard = Decoder(
+        decode_batch=functools.partial(images.decode_batch_for_training, **crop),
         decode=functools.partial(images.decode_for_training, **crop),
         prepare=images.decode,
         finish=functools.partial(images.crop_for_training, **crop),
@@ -102,17 +105,22 @@ def build_decoder(
     if augmentation == "standard":
         return standard
     policy = _POLICIES[augmentation]
+    apply = functools.partial(_apply, policy)
     return standard._replace(
-        decode=lambda encoded, seed: _apply(
-            policy, standard.decode(encoded, seed), seed
+        decode_batch=lambda encoded, seeds: images.map_pictures(
+            apply, standard.decode_batch(encoded, seeds), seeds, image_size=image_size
         ),
-        finish=lambda pixels, seed: _apply(policy, standard.finish(pixels, seed), seed),
+        decode=lambda encoded, seed: apply(standard.decode(encoded, seed), seed),
+        finish=lambda pixels, seed: apply(standard.finish(pixels, seed), seed),
     )
 
 
 def _build_fixed_decoder(image_size: int) -> Decoder:
     prepare = functools.partial(images.decode_for_evaluation, image_size=image_size)
     return Decoder(
+        decode_batch=lambda encoded, _: images.map_pictures(
+            prepare, encoded, image_size=image_size
+        ),
         decode=lambda encoded, _: prepare(encoded),
         prepare=prepare,
         finish=lambda pixels, _: tf.ensure_shape(pixels, [image_size, image_size, 3]),

@@ -47,9 +47,10 @@ class ExampleSource:
         serialized, weights = self._call_python(
             self._read, [records], (tf.string, tf.float32)
         )
-        encoded, labels = examples.parse_batch(tf.ensure_shape(serialized, [None]))
+        serialized = tf.ensure_shape(serialized, records.shape)
+        encoded, labels = examples.parse_batch(serialized)
         classes = tf.cast(labels - self.label_offset, tf.int32)
-        return encoded, classes, tf.ensure_shape(weights, [None])
+        return encoded, classes, tf.ensure_shape(weights, records.shape)
 
     def locate(
         self, function: Callable[[np.ndarray], np.ndarray], positions: Any
@@ -61,7 +62,7 @@ class ExampleSource:
             positions: int64 [batch].
         """
         records = self._call_python(function, [positions], tf.int64)
-        return tf.ensure_shape(records, [None])
+        return tf.ensure_shape(records, positions.shape)
 
     def _call_python(
         self, function: Callable[..., Any], arguments: Sequence[Any], types: Any

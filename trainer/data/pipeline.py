@@ -8,25 +8,25 @@ A bad record keeps its position, with weight 0. One that turns out not to decode
 its batch; `mark_undecodable` finds it, and the input is opened again at that batch.
 """
 
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from trainer import environment
 from trainer.data import augmentation, images
 from trainer.data.decoded_cache import DecodedCache
 from trainer.data.example_source import ExampleSource
 from trainer.data.order import Order
 
-# Records that one call into Python reads; a call a record is five times slower.
-READ_BATCH = 64
+# Batches in the making, so that no core waits for the last picture of one, and made.
+PARALLEL_BATCHES = 2
 PREFETCHED_BATCHES = 2
 
 
 def _without_autotuning() -> tf.data.Options:
-    """Parallel calls are as many as cores, so there is nothing to tune.
+    """Parallel calls are as many as pay, so there is nothing to tune.
 
     The tuner's thread costs its share of the processor, and may not hear that the
     dataset is closed: CancellationManager calls back before it says that it is
@@ -38,13 +38,17 @@ def _without_autotuning() -> tf.data.Options:
     return options
 
 
-def _decode_in_batches(
-    examples: tf.data.Dataset, decode: Callable[..., Any], num_rows: int
+def _open_batches(
+    batches: tf.data.Dataset, read: Callable[..., Any], decode: Callable[..., Any]
 ) -> tf.data.Dataset:
-    """Batches of what `decode` makes of each example, in order, some ahead."""
+    """What `decode` makes of what `read` reads for each batch, in order, some ahead.
+
+    A call into Python a batch reads all of its records: a call a record is five times
+    slower.
+    """
     return (
-        examples.map(decode, num_parallel_calls=environment.num_cores())
-        .batch(num_rows, drop_remainder=True)
+        batches.map(read, num_parallel_calls=1)
+        .map(decode, num_parallel_calls=PARALLEL_BATCHES)
         .prefetch(PREFETCHED_BATCHES)
         .with_options(_without_autotuning())
     )
@@ -108,6 +112,7 @@ class TrainingInput:
         self._decoder = decoder or augmentation.build_decoder(
             "standard", image_size=image_size
         )
+        self._image_size = image_size
         self._cache = cache
         self._batch_size = batch_size
         self._seed = seed
@@ -132,53 +137,49 @@ class TrainingInput:
 
     @tf.autograph.experimental.do_not_convert
     def _open(self, step: int) -> tf.data.Dataset:
-        num_rows = len(self._rows)
-        examples = (
-            tf.data.Dataset.counter(step * num_rows, READ_BATCH)
-            .map(self._read, num_parallel_calls=1)
-            .unbatch()
-        )
-        return _decode_in_batches(examples, self._decode, num_rows)
+        return _open_batches(tf.data.Dataset.counter(step), self._read, self._decode)
 
     def mark_undecodable(self, step: int) -> bool:
         """Finds what made the batch of a step fail; see ExampleSource."""
-        num_rows = len(self._rows)
-        start = step * num_rows
-        positions = self._locate(tf.range(start, start + num_rows, dtype=tf.int64))
+        positions = self._locate(step)
+        seeds = self._seeds_at(positions)
 
         def decode(encoded: Any, offset: int) -> Any:
             if self._cache:
                 return self._decoder.prepare(encoded)
-            return self._decoder.decode(encoded, self._seed_at(positions[offset]))
+            return self._decoder.decode(encoded, seeds[offset])
 
         records = self._order(positions).numpy().tolist()
         return self._source.mark_undecodable(records, decode)
 
-    def _read(self, start: Any) -> Any:
-        positions = self._locate(start + tf.range(READ_BATCH, dtype=tf.int64))
+    def _read(self, step: Any) -> Any:
+        positions = self._locate(step)
         records = self._order(positions)
         return (*self._source.read_batch(records), records, positions)
 
-    def _locate(self, numbers: Any) -> Any:
-        """Positions of the examples that this process reads, by their number."""
-        num_rows = len(self._rows)
-        steps, offsets = numbers // num_rows, numbers % num_rows
-        return steps * self._batch_size + self._rows.start + offsets
+    def _locate(self, step: Any) -> Any:
+        """Positions of the examples of a step that this process reads."""
+        rows = tf.range(self._rows.start, self._rows.stop, dtype=tf.int64)
+        return step * self._batch_size + rows
 
     def _decode(
-        self, encoded: Any, label: Any, weight: Any, record: Any, position: Any
+        self, encoded: Any, labels: Any, weights: Any, records: Any, positions: Any
     ) -> Any:
-        seed = self._seed_at(position)
+        seeds = self._seeds_at(positions)
         if self._cache:
             # What stands in for a bad record is not held as that record.
-            key = tf.where(weight > 0, record, -1)
-            pixels = self._cache.decode(self._decoder, encoded, seed, key)
+            keys = tf.where(weights > 0, records, -1)
+            decode = functools.partial(self._cache.decode, self._decoder)
+            pixels = images.map_pictures(
+                decode, encoded, seeds, keys, image_size=self._image_size
+            )
         else:
-            pixels = self._decoder.decode(encoded, seed)
-        return pixels, label, weight
+            pixels = self._decoder.decode_batch(encoded, seeds)
+        return pixels, labels, weights
 
-    def _seed_at(self, position: Any) -> Any:
-        return tf.stack([tf.constant(self._seed, tf.int64), position])
+    def _seeds_at(self, positions: Any) -> Any:
+        seed = tf.fill(positions.shape, tf.constant(self._seed, tf.int64))
+        return tf.stack([seed, positions], axis=1)
 
 
 def select_records(num_records: int, num_images: int) -> np.ndarray:
@@ -218,13 +219,13 @@ class EvaluationInput:
         """
         self._source = source
         self._image_size = image_size
-        self._rows = rows or range(batch_size)
+        rows = rows or range(batch_size)
         selected = select_records(len(source.index), num_images)
         count = len(selected)
         self.num_batches = -(-count // batch_size)
         starts = np.arange(self.num_batches)[:, None] * batch_size
-        slots = (starts + np.asarray(self._rows)).ravel()
-        # Padding repeats the last record, so that every batch has one shape.
+        slots = starts + np.asarray(rows)
+        # [batches, rows]. Padding repeats the last record, so that all have one shape.
         self._records = selected[np.minimum(slots, count - 1)]
         self._weights = (slots < count).astype(np.float32)
 
@@ -236,16 +237,9 @@ class EvaluationInput:
             Dataset of (float32 [rows, image_size, image_size, 3], 0..255, int32 [rows],
             classes from 0, float32 [rows], 1, or 0 for padding and bad records).
         """
-        num_rows = len(self._rows)
-        start = batch * num_rows
-        slots = (self._records[start:], self._weights[start:])
-        examples = (
-            tf.data.Dataset.from_tensor_slices(slots)
-            .batch(READ_BATCH)
-            .map(self._read, num_parallel_calls=1)
-            .unbatch()
-        )
-        return _decode_in_batches(examples, self._decode, num_rows)
+        slots = (self._records[batch:], self._weights[batch:])
+        batches = tf.data.Dataset.from_tensor_slices(slots)
+        return _open_batches(batches, self._read, self._decode)
 
     def read(self) -> Iterator[Any]:
         """Yields each batch once, also if one has to be read again."""
@@ -253,17 +247,20 @@ class EvaluationInput:
 
     def mark_undecodable(self, batch: int) -> bool:
         """Finds what made a batch fail; see ExampleSource."""
-        num_rows = len(self._rows)
-        start = batch * num_rows
-        records = self._records[start : start + num_rows].tolist()
-        return self._source.mark_undecodable(records, self._decode_image)
+        records = self._records[batch].tolist()
+        return self._source.mark_undecodable(
+            records, lambda encoded, _: self._decode_image(encoded)
+        )
 
     def _read(self, records: Any, weights: Any) -> Any:
         encoded, labels, good = self._source.read_batch(records)
-        return encoded, labels, weights * good, records
+        return encoded, labels, weights * good
 
-    def _decode(self, encoded: Any, label: Any, weight: Any, _: Any) -> Any:
-        return self._decode_image(encoded), label, weight
+    def _decode(self, encoded: Any, labels: Any, weights: Any) -> Any:
+        pixels = images.map_pictures(
+            self._decode_image, encoded, image_size=self._image_size
+        )
+        return pixels, labels, weights
 
-    def _decode_image(self, encoded: Any, _: int = 0) -> Any:
+    def _decode_image(self, encoded: Any) -> Any:
         return images.decode_for_evaluation(encoded, image_size=self._image_size)
