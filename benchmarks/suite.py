@@ -118,8 +118,8 @@ SECTIONS = {
     ),
     "input-parts": Section(
         "What a training picture costs",
-        "One core, at 224 pixels. The ceiling is decoding and OpenCV's resize to uint8, "
-        "which networks do not read; [ADR 44](adr/0044-kernels.md).",
+        "One core, at 224 pixels. The ceiling is decoding and OpenCV's resize to "
+        "uint8, which networks do not read; [ADR 44](adr/0044-kernels.md).",
         ("input_parts.py", FILES),
     ),
     "records": Section(

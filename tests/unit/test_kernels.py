@@ -1,11 +1,6 @@
 """The compiled kernels beside TensorFlow's own."""
 
 import io
-import logging
-import os
-import pathlib
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -16,7 +11,6 @@ from tests import pictures
 from trainer.data import images
 from trainer.data.kernels import library
 
-SCRIPT = pathlib.Path(__file__).parent.parent.parent / "scripts" / "build_kernels.py"
 # Of 255, between one order of additions and another.
 MOST_DIFFERENCE = 2e-4
 KERNELS = library.load()
@@ -214,53 +208,3 @@ def test_an_empty_batch_is_an_empty_batch():
         num_threads=2,
     )
     assert found.shape == (0, 32, 32, 3)
-
-
-def test_a_library_that_does_not_load_is_said_and_left_out(
-    tmp_path, monkeypatch, caplog
-):
-    monkeypatch.setattr(library, "__file__", str(tmp_path / "library.py"))
-    caplog.set_level(logging.INFO)
-    load = library.load.__wrapped__
-    assert load() is None
-    assert "no kernels for input: pictures are decoded by TensorFlow's" in caplog.text
-    (tmp_path / f"kernels-{tf.__version__}.so").write_bytes(b"no library")
-    assert load() is None
-    assert "kernels for input do not load" in caplog.text
-    assert caplog.text.count("build them: python scripts/build_kernels.py") == 2
-
-
-def run_script(*flags, **variables):
-    return subprocess.run(
-        [sys.executable, SCRIPT, *flags],
-        env={**os.environ, **variables},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-@pytest.mark.parametrize(
-    ("compiler", "code", "said"),
-    [
-        ("no-such-compiler", 1, "no-such-compiler is not there: install it, or name"),
-        ("false", 1, "not built: false ended with 1, as it says above. Training runs"),
-        ("", 0, "left out, since CXX is empty"),
-    ],
-)
-def test_without_a_compiler_the_script_says_what_to_do(tmp_path, compiler, code, said):
-    done = run_script(f"--output_dir={tmp_path}", CXX=compiler)
-    assert done.returncode == code
-    assert said in done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
-    assert not list(tmp_path.iterdir())
-
-
-def test_the_script_builds_what_is_loaded(tmp_path):
-    done = run_script(f"--output_dir={tmp_path}")
-    assert done.returncode == 0, done.stderr
-    (built,) = tmp_path.iterdir()
-    assert built.name == f"kernels-{tf.__version__}.so"
-    assert not done.stderr
-    load = f"import tensorflow as tf; tf.load_op_library({str(built)!r})"
-    subprocess.run([sys.executable, "-c", load], check=True, capture_output=True)
