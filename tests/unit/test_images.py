@@ -101,6 +101,23 @@ def test_training_crops_follow_from_the_seed(file_format):
     assert len({picture.tobytes() for picture in different}) == 4
 
 
+@pytest.mark.parametrize("file_format", ["jpeg", "png"])
+def test_where_no_window_has_the_aspect_the_centre_is_taken(file_format):
+    # No rectangle of at most 4/3 as wide as high is 8 % of it.
+    encoded = pictures.encode(pictures.draw(4, 400), file_format)
+    centre = images.decode_for_evaluation(encoded, image_size=32).numpy()
+    for number in range(4):
+        seed = tf.constant([0, number], tf.int64)
+        one = images.decode_for_training(encoded, seed, image_size=32)
+        (of_batch,) = images.decode_batch_for_training(
+            tf.constant([encoded]), seed[tf.newaxis], image_size=32
+        )
+        np.testing.assert_array_equal(one, of_batch)
+        is_mirrored = np.abs(one - centre).max() > 1
+        found = np.flip(one, 1) if is_mirrored else one
+        np.testing.assert_allclose(found, centre, atol=2e-4)
+
+
 def test_half_of_the_training_pictures_are_mirrored():
     # Dark on the left, bright on the right, whatever part is cropped.
     ramp = np.broadcast_to(np.linspace(0, 255, 64)[:, np.newaxis], [64, 64, 3])

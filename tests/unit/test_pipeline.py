@@ -87,6 +87,20 @@ def test_a_resumed_job_sees_what_it_would_have_seen(tmp_path, start_step):
         np.testing.assert_array_equal(expected[1], found[1])
 
 
+@pytest.mark.parametrize("start_step", [0, 4])
+def test_processes_share_the_rows_of_each_batch(tmp_path, start_step):
+    source = build_source(tmp_path / "a")
+    whole = training(source, batch_size=5, start_step=start_step)
+    parts = [
+        iter(build_training(source, batch_size=5, rows=rows).open(start_step))
+        for rows in (range(2), range(2, 5))
+    ]
+    for expected, *shares in itertools.islice(zip(whole, *parts, strict=True), 6):
+        for number, tensor in enumerate(expected):
+            found = np.concatenate([share[number] for share in shares])
+            np.testing.assert_array_equal(found, tensor)
+
+
 def test_a_record_is_cropped_anew_in_each_epoch(tmp_path):
     batches = training(build_source(tmp_path / "a", num_records=1), batch_size=4)
     images, _, _ = next(batches)
@@ -128,7 +142,7 @@ def test_fewer_images_are_spread_over_the_records(tmp_path):
     assert scored_labels(evaluation(source, num_images=5)) == [0, 2, 4, 6, 8]
 
 
-def test_many_records_pass_the_boundaries_of_a_read(tmp_path):
+def test_an_evaluation_of_many_batches_has_them_in_order(tmp_path):
     source = build_source(tmp_path / "a", num_records=150)
     assert scored_labels(evaluation(source, batch_size=64)) == list(range(150))
 
