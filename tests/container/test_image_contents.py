@@ -60,7 +60,7 @@ def run_python(image, code):
 
 
 def test_the_kernels_of_the_input_are_compiled_and_load(image):
-    assert run_python(image, KERNELS)[-1] == "trainer_decode_jpeg_windows"
+    assert "trainer_decode_jpeg_windows" in run_python(image, KERNELS)
 
 
 def test_it_says_what_it_is_and_runs_the_trainer_as_process_1(image):

@@ -39,8 +39,8 @@ struct Taps {
 };
 
 // Keys' kernel with a = -0.75 at 1,024 places between two pixels, as in TensorFlow's
-// core/kernels/image/resize_bicubic_op.cc. Source: Keys 1981, "Cubic convolution
-// interpolation for digital image processing", equation 15.
+// core/kernels/image/resize_bicubic_op.cc. Source of the form: Keys 1981, "Cubic
+// convolution interpolation for digital image processing", whose own choice is -0.5.
 class CubicKernel {
  public:
   static constexpr int kPlaces = 1024;
@@ -99,8 +99,8 @@ inline void MixRows(const uint8_t* __restrict first, const uint8_t* __restrict s
 TRAINER_FOR_EACH_PROCESSOR
 inline void Interleave(const float* __restrict mixed, int width, float* __restrict rows) {
   for (int at = 0; at < width; ++at) {
-    *reinterpret_cast<Pixel*>(rows + at * kBlock) =
-        *reinterpret_cast<const Pixel*>(mixed + at * kChannels);
+    *reinterpret_cast<Pixel*>(rows + int64_t{kBlock} * at) =
+        *reinterpret_cast<const Pixel*>(mixed + kChannels * at);
   }
 }
 
@@ -114,7 +114,7 @@ inline void MixColumns(const float* __restrict rows, const Taps* taps, int image
     Block sum{};
     for (int tap = 0; tap < 4; ++tap) {
       sum += from.weights[tap] *
-             *reinterpret_cast<const Block*>(rows + from.positions[tap] * kBlock);
+             *reinterpret_cast<const Block*>(rows + int64_t{kBlock} * from.positions[tap]);
     }
     Pixel pixels[kRows];
     std::memcpy(pixels, &sum, sizeof(sum));
