@@ -57,7 +57,7 @@ def test_without_a_compiler_the_script_says_what_to_do(tmp_path, compiler, code,
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="there is no g++")
 def test_the_script_builds_what_is_loaded(tmp_path):
-    done = run_script(f"--output_dir={tmp_path}")
+    done = run_script(f"--output_dir={tmp_path}", CXX="g++ -Werror")
     assert done.returncode == 0, done.stderr
     (built,) = tmp_path.iterdir()
     assert built.name == f"kernels-{tf.__version__}.so"
