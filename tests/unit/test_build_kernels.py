@@ -40,15 +40,20 @@ def run_script(*flags, **variables):
 
 
 @pytest.mark.parametrize(
-    ("compiler", "code", "said"),
+    ("variables", "code", "said"),
     [
-        ("no-such-compiler", 1, "no-such-compiler is not there: install it, or name"),
-        ("false", 1, "not built: false ended with 1, as it says above. Training runs"),
-        ("", 0, "left out, since CXX is empty"),
+        ({"CXX": "no-such"}, 1, "not built: no-such is not there: install it, or name"),
+        ({"CXX": "false"}, 1, "not built: false ended with 1, as it says above. An em"),
+        ({"CXX": ""}, 0, "left out (CXX is empty)"),
+        # Nobody asked for it, and all works without.
+        ({"PATH": ""}, 0, "left out (g++ is not there: install it, or name another"),
     ],
 )
-def test_without_a_compiler_the_script_says_what_to_do(tmp_path, compiler, code, said):
-    done = run_script(f"--output_dir={tmp_path}", CXX=compiler)
+def test_without_a_compiler_the_script_says_what_to_do(
+    tmp_path, monkeypatch, variables, code, said
+):
+    monkeypatch.delenv("CXX", raising=False)
+    done = run_script(f"--output_dir={tmp_path}", **variables)
     assert done.returncode == code
     assert said in done.stdout + done.stderr
     assert "Traceback" not in done.stderr

@@ -19,13 +19,7 @@
 namespace trainer {
 namespace {
 
-using tensorflow::OpKernel;
-using tensorflow::OpKernelConstruction;
-using tensorflow::OpKernelContext;
-using tensorflow::Tensor;
-using tensorflow::tstring;
-using tensorflow::shape_inference::InferenceContext;
-using tensorflow::thread::ThreadPool;
+namespace tf = tensorflow;
 
 REGISTER_OP("TrainerDecodeJpegWindows")
     .Input("encoded: string")
@@ -34,7 +28,7 @@ REGISTER_OP("TrainerDecodeJpegWindows")
     .Output("pictures: float")
     .Attr("image_size: int >= 4")
     .Attr("num_threads: int >= 1")
-    .SetShapeFn([](InferenceContext* context) {
+    .SetShapeFn([](tf::shape_inference::InferenceContext* context) {
       int64_t side;
       TF_RETURN_IF_ERROR(context->GetAttr("image_size", &side));
       const auto batch = context->Dim(context->input(0), 0);
@@ -65,11 +59,11 @@ constexpr int kBlockColumns = 16;
 
 // Writes the picture of a window; false if the bytes do not decode, or if the window is
 // not within them.
-bool DecodeWindow(const tstring& encoded, const Window& window, int image_size,
+bool DecodeWindow(const tf::tstring& encoded, const Window& window, int image_size,
                   bool is_mirrored, Buffers* buffers, float* picture) {
   int height, width;
-  if (!tensorflow::jpeg::GetImageInfo(encoded.data(), encoded.size(), &width, &height,
-                                      nullptr) ||
+  if (!tf::jpeg::GetImageInfo(encoded.data(), encoded.size(), &width, &height,
+                              nullptr) ||
       !IsPart(window.top, window.height, height) ||
       !IsPart(window.left, window.width, width)) {
     return false;
@@ -79,7 +73,7 @@ bool DecodeWindow(const tstring& encoded, const Window& window, int image_size,
   // From the start of a block on, rows need no copy to where they are wanted.
   const int start = std::max(window.left - 1, 0) / kBlockColumns * kBlockColumns;
   const int end = std::min(window.left + window.width + 1, width);
-  tensorflow::jpeg::UncompressFlags flags;
+  tf::jpeg::UncompressFlags flags;
   flags.components = kChannels;
   flags.dct_method = JDCT_IFAST;  // What the op has without its attribute dct_method.
   flags.crop = true;
@@ -91,8 +85,8 @@ bool DecodeWindow(const tstring& encoded, const Window& window, int image_size,
     Grow(size_t{1} * columns * rows * channels, &buffers->pixels);
     return buffers->pixels.data();
   };
-  const uint8_t* pixels = tensorflow::jpeg::Uncompress(encoded.data(), encoded.size(),
-                                                       flags, nullptr, allocate);
+  const uint8_t* pixels = tf::jpeg::Uncompress(encoded.data(), encoded.size(), flags,
+                                               nullptr, allocate);
   if (pixels == nullptr) return false;
   const int row_bytes = (end - start) * kChannels;
   Resize(pixels + (window.left - start) * kChannels, row_bytes, window.height,
@@ -101,30 +95,30 @@ bool DecodeWindow(const tstring& encoded, const Window& window, int image_size,
   return true;
 }
 
-class DecodeJpegWindows : public OpKernel {
+class DecodeJpegWindows : public tf::OpKernel {
  public:
-  explicit DecodeJpegWindows(OpKernelConstruction* context) : OpKernel(context) {
+  explicit DecodeJpegWindows(tf::OpKernelConstruction* context)
+      : tf::OpKernel(context) {
     OP_REQUIRES_OK(context, context->GetAttr("image_size", &image_size_));
     OP_REQUIRES_OK(context, context->GetAttr("num_threads", &num_threads_));
   }
 
-  void Compute(OpKernelContext* context) override {
-    const Tensor& encoded = context->input(0);
-    const Tensor& windows = context->input(1);
-    const Tensor& are_mirrored = context->input(2);
+  void Compute(tf::OpKernelContext* context) override {
+    const tf::Tensor& encoded = context->input(0);
+    const tf::Tensor& windows = context->input(1);
+    const tf::Tensor& are_mirrored = context->input(2);
     OP_REQUIRES(context, encoded.dims() == 1,
                 absl::InvalidArgumentError("encoded is [batch]"));
     const int64_t num_pictures = encoded.dim_size(0);
-    OP_REQUIRES(context, windows.shape() == tensorflow::TensorShape({num_pictures, 4}),
+    OP_REQUIRES(context, windows.shape() == tf::TensorShape({num_pictures, 4}),
                 absl::InvalidArgumentError("windows are [batch, 4]"));
     OP_REQUIRES(context, are_mirrored.shape() == encoded.shape(),
                 absl::InvalidArgumentError("are_mirrored is [batch]"));
-    Tensor* pictures = nullptr;
-    OP_REQUIRES_OK(
-        context, context->allocate_output(
-                     0, {num_pictures, image_size_, image_size_, kChannels}, &pictures));
+    tf::Tensor* pictures = nullptr;
+    const tf::TensorShape shape({num_pictures, image_size_, image_size_, kChannels});
+    OP_REQUIRES_OK(context, context->allocate_output(0, shape, &pictures));
 
-    const auto all_encoded = encoded.vec<tstring>();
+    const auto all_encoded = encoded.vec<tf::tstring>();
     const auto all_windows = windows.matrix<int>();
     const auto all_mirrored = are_mirrored.vec<bool>();
     float* const output = pictures->flat<float>().data();
@@ -152,8 +146,8 @@ class DecodeJpegWindows : public OpKernel {
   // Runs it so many times at once, and waits for all. The threads are none of
   // TensorFlow's: there the ops of a step would wait behind pictures.
   void RunInThreads(int num_times, const std::function<void()>& run) {
-    static ThreadPool* const threads =
-        new ThreadPool(tensorflow::Env::Default(), "decode_jpegs", num_threads_);
+    static tf::thread::ThreadPool* const threads =
+        new tf::thread::ThreadPool(tf::Env::Default(), "decode_jpegs", num_threads_);
     absl::BlockingCounter num_running(num_times);
     for (int time = 0; time < num_times; ++time) {
       threads->Schedule([&] {
@@ -169,7 +163,7 @@ class DecodeJpegWindows : public OpKernel {
 };
 
 REGISTER_KERNEL_BUILDER(
-    Name("TrainerDecodeJpegWindows").Device(tensorflow::DEVICE_CPU), DecodeJpegWindows);
+    Name("TrainerDecodeJpegWindows").Device(tf::DEVICE_CPU), DecodeJpegWindows);
 
 }  // namespace
 }  // namespace trainer

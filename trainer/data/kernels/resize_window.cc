@@ -7,32 +7,28 @@
 namespace trainer {
 namespace {
 
-using tensorflow::OpKernel;
-using tensorflow::OpKernelConstruction;
-using tensorflow::OpKernelContext;
-using tensorflow::Tensor;
-using tensorflow::shape_inference::InferenceContext;
+namespace tf = tensorflow;
 
 REGISTER_OP("TrainerResizeWindow")
     .Input("pixels: uint8")
     .Input("is_mirrored: bool")
     .Output("resized: float")
     .Attr("image_size: int >= 4")
-    .SetShapeFn([](InferenceContext* context) {
+    .SetShapeFn([](tf::shape_inference::InferenceContext* context) {
       int64_t side;
       TF_RETURN_IF_ERROR(context->GetAttr("image_size", &side));
       context->set_output(0, context->MakeShape({side, side, kChannels}));
       return absl::OkStatus();
     });
 
-class ResizeWindow : public OpKernel {
+class ResizeWindow : public tf::OpKernel {
  public:
-  explicit ResizeWindow(OpKernelConstruction* context) : OpKernel(context) {
+  explicit ResizeWindow(tf::OpKernelConstruction* context) : tf::OpKernel(context) {
     OP_REQUIRES_OK(context, context->GetAttr("image_size", &image_size_));
   }
 
-  void Compute(OpKernelContext* context) override {
-    const Tensor& pixels = context->input(0);
+  void Compute(tf::OpKernelContext* context) override {
+    const tf::Tensor& pixels = context->input(0);
     OP_REQUIRES(
         context,
         pixels.dims() == 3 && pixels.dim_size(2) == kChannels &&
@@ -40,7 +36,7 @@ class ResizeWindow : public OpKernel {
         absl::InvalidArgumentError("pixels are [height, width, 3] and not empty"));
     OP_REQUIRES(context, context->input(1).dims() == 0,
                 absl::InvalidArgumentError("is_mirrored is one value"));
-    Tensor* resized = nullptr;
+    tf::Tensor* resized = nullptr;
     OP_REQUIRES_OK(context, context->allocate_output(
                                 0, {image_size_, image_size_, kChannels}, &resized));
     const int width = pixels.dim_size(1);
@@ -55,7 +51,7 @@ class ResizeWindow : public OpKernel {
 };
 
 REGISTER_KERNEL_BUILDER(
-    Name("TrainerResizeWindow").Device(tensorflow::DEVICE_CPU), ResizeWindow);
+    Name("TrainerResizeWindow").Device(tf::DEVICE_CPU), ResizeWindow);
 
 }  // namespace
 }  // namespace trainer
